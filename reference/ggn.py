@@ -1,0 +1,35 @@
+"""The generalised Gauss-Newton matrix."""
+
+from fishergauge.reference.gauss_newton import GaussNewton
+from fishergauge.reference.problem import Problem
+from fishergauge.reference.terms import terms_of
+
+
+def ggn(problem: Problem) -> GaussNewton:
+    r"""The generalised Gauss-Newton matrix of the objective.
+
+    .. math:: G = \frac{1}{M} \sum_k J_k' H_k J_k
+
+    with :math:`J_k` the Jacobian of the outputs of term k and :math:`H_k` the Hessian of the un-reduced
+    term with respect to them, class weights, ``pos_weight`` and label smoothing of the observed labels
+    included.
+
+    Args:
+        problem: K terms, P parameters; M is what the reduction divides by.
+
+    Returns:
+        An operator of shape (P, P); positive semi-definite.
+
+    Example:
+        >>> import torch
+        >>> problem = Problem(torch.nn.Linear(1, 1), torch.nn.MSELoss(), [(torch.ones(4, 1), torch.zeros(4, 1))])
+        >>> ggn(problem).dense()
+        tensor([[2., 2.],
+                [2., 2.]])
+
+    Reference:
+        Schraudolph, "Fast curvature matrix-vector products", Neural Computation 14 (2002), eq. 6;
+        Martens, JMLR 21 (2020), sec. 8.
+    """
+    terms = terms_of(problem)
+    return GaussNewton(problem, terms, problem.likelihood.hessian_root(terms.outputs, terms.labels))

@@ -1,0 +1,147 @@
+"""Derivatives of the outputs with respect to the parameters: rows of samples, and products."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vjp, vmap
+
+from fishergauge.reference.errors import ProblemError
+from fishergauge.reference.evaluation import differentiable_attention
+from fishergauge.reference.problem import Problem
+
+CHUNK_BYTES = 64 * 2**20
+
+Parameters = dict[str, Tensor]
+
+
+def split_outputs(problem: Problem, inputs: Tensor) -> Callable[[Parameters], Tensor]:
+    """The terms of ``inputs`` as a function of the parameters: ``dict -> (N, T, C)``."""
+
+    def evaluate(parameters: Parameters) -> Tensor:
+        return problem.likelihood.split(functional_call(problem.model, parameters, (inputs,)))
+
+    return evaluate
+
+
+def detached(problem: Problem) -> Parameters:
+    """The parameters as plain tensors."""
+    return {name: p.detach() for name, p in problem.parameters.items()}
+
+
+def output_jacobian(problem: Problem) -> Tensor:
+    r"""Jacobians of the terms, :math:`J_k = \partial z_k / \partial \theta`.
+
+    Args:
+        problem: with K terms of C outputs and P parameters.
+
+    Returns:
+        ``(K, C, P)``.
+
+    Raises:
+        ProblemError: the model mixes the samples of a batch.
+
+    Example:
+        >>> problem = Problem(torch.nn.Linear(2, 1), torch.nn.MSELoss(), [(torch.ones(4, 2), torch.zeros(4, 1))])
+        >>> output_jacobian(problem)[0]
+        tensor([[1., 1., 1.]])
+    """
+    outputs = problem.likelihood.split(problem.outputs)
+    count, positions, width = outputs.shape
+    identity = torch.eye(width, dtype=outputs.dtype, device=outputs.device)
+    rows = list(root_rows(problem, outputs, identity.expand(count, positions, width, width)))
+    return torch.cat(rows).reshape(count * positions, width, -1)
+
+
+def root_rows(problem: Problem, outputs: Tensor, root: Tensor) -> Iterator[Tensor]:
+    r"""Rows :math:`b_{kr}' J_k`, for all terms k and rows r of an output-space root, a chunk of samples at a time.
+
+    Args:
+        problem: the problem; P parameters.
+        outputs: the outputs of a whole-batch evaluation, ``(N, T, C)``, to compare with.
+        root: the vectors b, ``(N, T, R, C)``.
+
+    Yields:
+        ``(n T R, P)`` for n samples at a time, in their order.
+
+    Raises:
+        ProblemError: a sample alone does not give the outputs that it gives within the batch.
+    """
+    count, positions, rank, width = root.shape
+    parameters = detached(problem)
+    row_bytes = positions * rank * problem.num_parameters * outputs.element_size()
+    chunk = max(1, CHUNK_BYTES // max(1, row_bytes))
+    tolerance = torch.finfo(outputs.dtype).eps ** 0.5 * (1 + outputs.abs().max())
+
+    def one_sample(inputs: Tensor, cotangents: Tensor) -> tuple[Tensor, Tensor]:
+        value, pull = vjp(split_outputs(problem, inputs[None]), parameters)
+        gradients = vmap(lambda u: pull(u[None])[0])(cotangents)
+        return value[0], torch.cat([g.reshape(len(cotangents), -1) for g in gradients.values()], 1)
+
+    for start in range(0, count, chunk):
+        part = slice(start, start + chunk)
+        with differentiable_attention():
+            value, rows = vmap(one_sample)(problem.inputs[part], _cotangents(root[part]))
+        if bool(((value - outputs[part]).abs() > tolerance).any()):
+            raise ProblemError(
+                "the model mixes samples: one sample alone gives other outputs than within its batch, so that "
+                "no sample has a gradient of its own"
+            )
+        yield rows.flatten(0, 1)
+
+
+def _cotangents(root: Tensor) -> Tensor:
+    """Place each row at its own position: ``(n, T, R, C) -> (n, T R, T, C)``, zero at other positions."""
+    count, positions, rank, width = root.shape
+    if positions == 1:
+        return root.reshape(count, rank, 1, width)
+    at_position = torch.eye(positions, dtype=root.dtype, device=root.device)[:, None, :, None]
+    return (root[:, :, :, None, :] * at_position).reshape(count, positions * rank, positions, width)
+
+
+def pull_back(problem: Problem, cotangents: Tensor) -> Tensor:
+    r"""Product :math:`\sum_k J_k' u_k`.
+
+    Args:
+        problem: K terms, P parameters.
+        cotangents: u, ``(K, C)`` or, for several products, ``(B, K, C)``.
+
+    Returns:
+        ``(P,)`` or ``(B, P)``.
+    """
+    with differentiable_attention():
+        value, pull = vjp(split_outputs(problem, problem.inputs), detached(problem))
+
+        def product(u: Tensor) -> Tensor:
+            return torch.cat([g.reshape(-1) for g in pull(u.reshape(value.shape))[0].values()])
+
+        return vmap(product)(cotangents) if cotangents.ndim == 3 else product(cotangents)
+
+
+def push_forward(problem: Problem, vectors: Tensor) -> Tensor:
+    r"""Products :math:`J_k v`, as the transpose of :func:`pull_back`.
+
+    Forward-mode differentiation is avoided on purpose: through ``Embedding(padding_idx=...)`` it is not
+    the transpose of reverse mode, and fused attention has none.
+
+    Args:
+        problem: K terms, P parameters.
+        vectors: ``(B, P)``.
+
+    Returns:
+        ``(B, K, C)``.
+    """
+    evaluate, parameters = split_outputs(problem, problem.inputs), detached(problem)
+    zeros = torch.zeros_like(problem.likelihood.split(problem.outputs))
+
+    def transposed(u: Tensor) -> Parameters:
+        gradients: Parameters = vjp(evaluate, parameters)[1](u)[0]
+        return gradients
+
+    def product(v: Tensor) -> Tensor:
+        result: Tensor = push(problem.unflatten(v))[0]
+        return result
+
+    with differentiable_attention():
+        _, push = vjp(transposed, zeros)
+        return vmap(product)(vectors).flatten(1, 2)
