@@ -1,12 +1,11 @@
 """Binary cross-entropy: independent Bernoulli variables with the outputs as log-odds."""
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
 from fishergauge.reference.elementwise import ElementwiseLikelihood
 from fishergauge.reference.errors import ProblemError, UnsupportedError
 from fishergauge.reference.stable_exponential import categorical_kl
+from torch import Tensor, nn
+from torch.nn import functional
 
 MOST_ENUMERATED = 12  # 4096 label vectors a term
 
@@ -26,7 +25,7 @@ class Bernoulli(ElementwiseLikelihood):
 
     def check(self, outputs: Tensor, targets: Tensor) -> None:
         super().check(outputs, targets)
-        if targets.numel() and not (0 <= float(targets.min()) and float(targets.max()) <= 1):
+        if targets.numel() and not (float(targets.min()) >= 0 and float(targets.max()) <= 1):
             raise ProblemError("targets of BCEWithLogitsLoss must lie between 0 and 1")
         for name, value in (("weight", self.loss.weight), ("pos_weight", self.loss.pos_weight)):
             width = outputs.shape[-1] if outputs.ndim > 1 else 1

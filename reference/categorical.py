@@ -1,12 +1,11 @@
 """Cross-entropy: a categorical distribution with the outputs as logits."""
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.likelihood import Likelihood
 from fishergauge.reference.stable_exponential import categorical_kl, complements
+from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Categorical(Likelihood):
@@ -38,7 +37,8 @@ class Categorical(Likelihood):
         weight = self.loss.weight
         if weight is not None and (len(weight) != outputs.shape[1] or weight.dtype != outputs.dtype):
             raise ProblemError(
-                f"class weights {tuple(weight.shape)} of {weight.dtype} do not fit {outputs.shape[1]} classes of {outputs.dtype}"
+                f"class weights {tuple(weight.shape)} of {weight.dtype} do not fit outputs with {outputs.shape[1]} "
+                f"classes of {outputs.dtype}"
             )
         if weight is not None and bool((weight < 0).any()):
             raise ProblemError("class weights must not be negative; the GGN would be indefinite")
@@ -51,10 +51,11 @@ class Categorical(Likelihood):
         expected = (len(outputs), *outputs.shape[2:])
         if targets.shape != expected:
             raise ProblemError(
-                f"outputs {tuple(outputs.shape)} need labels {expected}, got {tuple(targets.shape)}; the class axis is the second"
+                f"outputs {tuple(outputs.shape)} need labels {expected}, got {tuple(targets.shape)}; the class axis is the "
+                "second one"
             )
         counted = targets[targets != self.loss.ignore_index]
-        if counted.numel() and not (0 <= int(counted.min()) and int(counted.max()) < outputs.shape[1]):
+        if counted.numel() and not (int(counted.min()) >= 0 and int(counted.max()) < outputs.shape[1]):
             raise ProblemError(
                 f"labels run from {int(counted.min())} to {int(counted.max())}, outside 0 to {outputs.shape[1] - 1}; "
                 f"mask absent ones with ignore_index ({self.loss.ignore_index})"

@@ -3,11 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.problem import Problem
+from torch import Tensor
 
 Per = Literal["layer", "parameter"]
 
@@ -19,10 +17,11 @@ class Curvature(ABC):
         problem: whose parameters, flattened row-major in the order of ``named_parameters``, index it.
 
     Example:
+        >>> import torch
         >>> from fishergauge.reference import ggn
         >>> problem = Problem(torch.nn.Linear(1, 1), torch.nn.MSELoss(), [(torch.ones(4, 1), torch.zeros(4, 1))])
         >>> ggn(problem) @ torch.ones(2)
-        tensor([4., 4.])
+        tensor([4.0000, 4.0000])
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -63,7 +62,11 @@ class Curvature(ABC):
 
     def block_diagonal(self, per: Per = "layer") -> Tensor:
         """The matrix with everything outside its diagonal blocks set to zero: ``(P, P)``."""
-        return torch.block_diag(*self.blocks(per).values())
+        blocks = self.blocks(per)
+        matrix = next(iter(blocks.values())).new_zeros(self.shape)
+        for name, part in block_slices(self.problem, per).items():
+            matrix[part, part] = blocks[name]
+        return matrix
 
 
 def block_slices(problem: Problem, per: Per = "layer") -> dict[str, slice]:

@@ -3,13 +3,12 @@
 from typing import Literal
 
 import torch
-from torch import Tensor
-
 from fishergauge.reference.errors import UndefinedError
 from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.ggn import ggn
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.terms import Terms, terms_of
+from torch import Tensor
 
 
 def fisher(problem: Problem, kind: Literal[1, 2] = 1) -> GaussNewton:
@@ -36,7 +35,7 @@ def fisher(problem: Problem, kind: Literal[1, 2] = 1) -> GaussNewton:
 
     Example:
         >>> problem = Problem(torch.nn.Linear(1, 1), torch.nn.MSELoss(), [(torch.ones(4, 1), torch.zeros(4, 1))])
-        >>> fisher(problem).dense()
+        >>> fisher(problem).dense().round(decimals=4)
         tensor([[2., 2.],
                 [2., 2.]])
 

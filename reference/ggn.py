@@ -24,8 +24,8 @@ def ggn(problem: Problem) -> GaussNewton:
         >>> import torch
         >>> problem = Problem(torch.nn.Linear(1, 1), torch.nn.MSELoss(), [(torch.ones(4, 1), torch.zeros(4, 1))])
         >>> ggn(problem).dense()
-        tensor([[2., 2.],
-                [2., 2.]])
+        tensor([[2.0000, 2.0000],
+                [2.0000, 2.0000]])
 
     Reference:
         Schraudolph, "Fast curvature matrix-vector products", Neural Computation 14 (2002), eq. 6;

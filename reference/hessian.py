@@ -3,15 +3,14 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
-from torch.func import grad, vjp, vmap
-
 from fishergauge.reference.curvature import Curvature, Per, block_slices, symmetrized
 from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.ggn import ggn
-from fishergauge.reference.jacobian import Parameters, detached, split_outputs
+from fishergauge.reference.jacobian import Parameters, detached, differentiated, split_outputs
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.terms import terms_of
+from torch import Tensor
+from torch.func import grad, vmap
 
 CHUNK = 64  # vectors multiplied at once
 
@@ -34,8 +33,8 @@ def hessian(problem: Problem) -> "Hessian":
     Example:
         >>> problem = Problem(torch.nn.Linear(1, 1), torch.nn.MSELoss(), [(torch.ones(4, 1), torch.zeros(4, 1))])
         >>> hessian(problem).dense()
-        tensor([[2., 2.],
-                [2., 2.]])
+        tensor([[2.0000, 2.0000],
+                [2.0000, 2.0000]])
 
     Reference:
         Martens, JMLR 21 (2020), sec. 8.1, eq. 6.
@@ -89,7 +88,7 @@ class Hessian(Curvature):
             return (evaluate(parameters).flatten(0, 1) * residuals).sum()
 
         with differentiable_attention():
-            _, pull = vjp(grad(weighed), detached(problem))
+            _, pull = differentiated(grad(weighed), detached(problem))
 
         def product(vector: Tensor) -> Tensor:
             return torch.cat([g.reshape(-1) for g in pull(problem.unflatten(vector))[0].values()])

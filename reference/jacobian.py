@@ -1,14 +1,14 @@
 """Derivatives of the outputs with respect to the parameters: rows of samples, and products."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from torch import Tensor
-from torch.func import functional_call, vjp, vmap
-
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.problem import Problem
+from torch import Tensor
+from torch.func import functional_call, vjp, vmap
 
 CHUNK_BYTES = 64 * 2**20
 
@@ -22,6 +22,12 @@ def split_outputs(problem: Problem, inputs: Tensor) -> Callable[[Parameters], Te
         return problem.likelihood.split(functional_call(problem.model, parameters, (inputs,)))
 
     return evaluate
+
+
+def differentiated(function: Callable[[Any], Any], point: Any) -> tuple[Any, Callable[[Any], tuple[Any]]]:
+    """The value of a function and its pull-back; ``torch.func.vjp`` without its optional third result."""
+    value, pull = vjp(function, point)[:2]
+    return value, pull
 
 
 def detached(problem: Problem) -> Parameters:
@@ -67,14 +73,14 @@ def root_rows(problem: Problem, outputs: Tensor, root: Tensor) -> Iterator[Tenso
     Raises:
         ProblemError: a sample alone does not give the outputs that it gives within the batch.
     """
-    count, positions, rank, width = root.shape
+    count, positions, rank, _ = root.shape
     parameters = detached(problem)
     row_bytes = positions * rank * problem.num_parameters * outputs.element_size()
     chunk = max(1, CHUNK_BYTES // max(1, row_bytes))
     tolerance = torch.finfo(outputs.dtype).eps ** 0.5 * (1 + outputs.abs().max())
 
     def one_sample(inputs: Tensor, cotangents: Tensor) -> tuple[Tensor, Tensor]:
-        value, pull = vjp(split_outputs(problem, inputs[None]), parameters)
+        value, pull = differentiated(split_outputs(problem, inputs[None]), parameters)
         gradients = vmap(lambda u: pull(u[None])[0])(cotangents)
         return value[0], torch.cat([g.reshape(len(cotangents), -1) for g in gradients.values()], 1)
 
@@ -110,7 +116,7 @@ def pull_back(problem: Problem, cotangents: Tensor) -> Tensor:
         ``(P,)`` or ``(B, P)``.
     """
     with differentiable_attention():
-        value, pull = vjp(split_outputs(problem, problem.inputs), detached(problem))
+        value, pull = differentiated(split_outputs(problem, problem.inputs), detached(problem))
 
         def product(u: Tensor) -> Tensor:
             return torch.cat([g.reshape(-1) for g in pull(u.reshape(value.shape))[0].values()])
@@ -135,7 +141,7 @@ def push_forward(problem: Problem, vectors: Tensor) -> Tensor:
     zeros = torch.zeros_like(problem.likelihood.split(problem.outputs))
 
     def transposed(u: Tensor) -> Parameters:
-        gradients: Parameters = vjp(evaluate, parameters)[1](u)[0]
+        gradients: Parameters = differentiated(evaluate, parameters)[1](u)[0]
         return gradients
 
     def product(v: Tensor) -> Tensor:
@@ -143,5 +149,5 @@ def push_forward(problem: Problem, vectors: Tensor) -> Tensor:
         return result
 
     with differentiable_attention():
-        _, push = vjp(transposed, zeros)
+        _, push = differentiated(transposed, zeros)
         return vmap(product)(vectors).flatten(1, 2)

@@ -3,9 +3,8 @@
 from abc import ABC, abstractmethod
 
 import torch
-from torch import Tensor, nn
-
 from fishergauge.reference.errors import ProblemError, UndefinedError
+from torch import Tensor, nn
 
 
 class Likelihood(ABC):

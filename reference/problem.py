@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
-
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.facts import Facts
 from fishergauge.reference.likelihood import Likelihood
 from fishergauge.reference.likelihoods import likelihood_of
+from torch import Tensor, nn
 
 Batch = tuple[Tensor, Tensor]
 
@@ -130,7 +129,7 @@ class Problem:
         """Split a vector ``(P,)`` into tensors shaped and named like the parameters."""
         if vector.shape != (self.num_parameters,):
             raise ProblemError(f"expected a vector of shape ({self.num_parameters},), got {tuple(vector.shape)}")
-        pieces = vector.split([p.numel() for p in self.parameters.values()])
+        pieces = torch.split(vector, [p.numel() for p in self.parameters.values()])
         return {name: piece.view_as(p) for (name, p), piece in zip(self.parameters.items(), pieces, strict=True)}
 
     def at(self, vector: Tensor) -> "Problem":

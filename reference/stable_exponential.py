@@ -18,8 +18,8 @@ def exponential_remainder(x: Tensor) -> Tensor:
         The remainder, non-negative, shaped like ``x``.
 
     Example:
-        >>> float(exponential_remainder(torch.tensor(1e-6, dtype=torch.float64)))
-        5.000001666667083e-13
+        >>> round(float(exponential_remainder(torch.tensor(1e-6, dtype=torch.float64))) * 2e12, 9)
+        1.000000333
     """
     small = x.clamp(-0.5, 0.5)
     series = torch.zeros_like(x)

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from fishergauge.reference.problem import Problem
+from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Problems, claims and the suites that join them."""

@@ -1,0 +1,98 @@
+"""Products with the Hessian and the generalised Gauss-Newton matrix by BackPACK's double backward."""
+
+import copy
+from collections.abc import Callable, Sequence
+
+import torch
+from backpack.hessianfree.ggnvp import ggn_vector_product_from_plist
+from backpack.hessianfree.hvp import hessian_vector_product
+from fishergauge.reference.errors import ProblemError, UnsupportedError
+from fishergauge.reference.evaluation import differentiable_attention
+from fishergauge.reference.problem import Problem
+from torch import Tensor, nn
+
+Product = Callable[[Tensor, Tensor, list[nn.Parameter], list[Tensor]], Sequence[Tensor]]
+
+
+def backpack_hessian_product(problem: Problem, vectors: Tensor) -> Tensor:
+    """The product of the Hessian of the objective with vectors, by double backward.
+
+    Args:
+        problem: P parameters; any model and loss that torch can differentiate twice.
+        vectors: ``(P,)`` or ``(P, B)``.
+
+    Returns:
+        The shape of ``vectors``.
+
+    Raises:
+        ProblemError: the shape of ``vectors`` does not fit.
+        UnsupportedError: torch has no second derivative of some operation.
+
+    Example:
+        >>> problem = Problem(torch.nn.Linear(1, 1), torch.nn.MSELoss(), [(torch.ones(4, 1), torch.zeros(4, 1))])
+        >>> backpack_hessian_product(problem, torch.ones(2))
+        tensor([4., 4.])
+
+    Reference:
+        Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1994).
+    """
+
+    def product(loss: Tensor, _: Tensor, parameters: list[nn.Parameter], vector: list[Tensor]) -> Sequence[Tensor]:
+        result: Sequence[Tensor] = hessian_vector_product(loss, parameters, vector)
+        return result
+
+    return _products(problem, vectors, product)
+
+
+def backpack_ggn_product(problem: Problem, vectors: Tensor) -> Tensor:
+    """The product of the generalised Gauss-Newton matrix with vectors, by double backward.
+
+    The Hessian in the middle is that of the loss with respect to all outputs, by automatic
+    differentiation of the loss module, so that its reduction, weights and masks are honoured.
+
+    Args:
+        problem: P parameters; any model and loss that torch can differentiate twice.
+        vectors: ``(P,)`` or ``(P, B)``.
+
+    Returns:
+        The shape of ``vectors``.
+
+    Raises:
+        ProblemError: the shape of ``vectors`` does not fit.
+        UnsupportedError: torch has no second derivative of some operation.
+
+    Example:
+        >>> problem = Problem(torch.nn.Linear(1, 1), torch.nn.MSELoss(), [(torch.ones(4, 1), torch.zeros(4, 1))])
+        >>> backpack_ggn_product(problem, torch.ones(2))
+        tensor([4., 4.])
+
+    Reference:
+        Schraudolph, "Fast curvature matrix-vector products", Neural Computation 14 (2002).
+    """
+
+    def product(loss: Tensor, outputs: Tensor, parameters: list[nn.Parameter], vector: list[Tensor]) -> Sequence[Tensor]:
+        result: Sequence[Tensor] = ggn_vector_product_from_plist(loss, outputs, parameters, vector)
+        return result
+
+    return _products(problem, vectors, product)
+
+
+def _products(problem: Problem, vectors: Tensor, product: Product) -> Tensor:
+    """Multiply column by column, on a copy of the model, evaluated once."""
+    if vectors.ndim not in (1, 2) or len(vectors) != problem.num_parameters:
+        shape = (problem.num_parameters,)
+        raise ProblemError(f"expected {shape} or ({problem.num_parameters}, B), got {tuple(vectors.shape)}")
+    model = copy.deepcopy(problem.model)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    columns = vectors.detach().reshape(problem.num_parameters, -1)
+    with torch.enable_grad(), differentiable_attention():
+        outputs = model(problem.inputs.detach())
+        loss = problem.loss(outputs, problem.targets.detach())
+        try:
+            results = [product(loss, outputs, parameters, list(problem.unflatten(v).values())) for v in columns.T]
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise UnsupportedError(f"BackPACK's products do not support {problem.name}: {error}") from error
+    flat = [torch.cat([t.reshape(-1) for t in result]) for result in results]
+    return torch.stack(flat, 1).reshape(vectors.shape) if flat else vectors.detach().clone()

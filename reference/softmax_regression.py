@@ -1,0 +1,135 @@
+"""Closed forms for softmax regression, f(x) = W x with mean cross-entropy."""
+
+import torch
+from fishergauge.reference.errors import ProblemError
+from fishergauge.reference.kronecker_sum import sum_of_kronecker_products
+from fishergauge.reference.stable_exponential import complements
+from torch import Tensor
+
+
+def softmax_regression_fisher(inputs: Tensor, logits: Tensor) -> Tensor:
+    r"""The exact Fisher, which equals GGN and Hessian.
+
+    .. math:: F = \frac{1}{N} \sum_n (\mathrm{diag}(p_n) - p_n p_n') \otimes x_n x_n', \quad p_n = \mathrm{softmax}(W x_n)
+
+    Args:
+        inputs: x, ``(N, D)``; append a column of ones for a bias joined to the weight.
+        logits: W x, ``(N, C)``.
+
+    Returns:
+        ``(C D, C D)``, indexed by ``c D + d`` as the weight ``(C, D)`` is flattened.
+
+    Raises:
+        ProblemError: the shapes do not fit.
+
+    Example:
+        >>> softmax_regression_fisher(torch.ones(3, 1), torch.zeros(3, 2))
+        tensor([[ 0.2500, -0.2500],
+                [-0.2500,  0.2500]])
+
+    Reference:
+        Böhning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical
+        Mathematics 44 (1992), eq. 2.5.
+    """
+    _check(inputs, logits)
+    rows, columns = torch.triu_indices(logits.shape[1], logits.shape[1], device=logits.device)
+    on_diagonal = (rows == columns).nonzero()[:, 0]
+
+    def packed_covariances(part: slice) -> Tensor:
+        p = logits[part].softmax(-1)
+        packed = p[:, rows]
+        packed *= p[:, columns].neg_()
+        packed[:, on_diagonal] = p * complements(p)  # p (1 - p) without cancellation
+        return packed
+
+    return sum_of_kronecker_products(packed_covariances, inputs).div_(len(inputs))
+
+
+def softmax_regression_empirical_fisher(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    r"""The empirical Fisher.
+
+    .. math:: \hat F = \frac{1}{N} \sum_n r_n r_n' \otimes x_n x_n', \quad r_n = p_n - e_{y_n}
+
+    Args:
+        inputs: x, ``(N, D)``.
+        logits: W x, ``(N, C)``.
+        labels: y, ``(N,)``.
+
+    Returns:
+        ``(C D, C D)``.
+
+    Raises:
+        ProblemError: the shapes do not fit.
+
+    Reference:
+        Kunstner, Balles and Hennig, NeurIPS 2019, eq. 3.
+    """
+    _check(inputs, logits)
+    rows, columns = torch.triu_indices(logits.shape[1], logits.shape[1], device=logits.device)
+
+    def packed_outer_products(part: slice) -> Tensor:
+        residuals = _residuals(logits[part], labels[part])
+        packed = residuals[:, rows]
+        packed *= residuals[:, columns]
+        return packed
+
+    return sum_of_kronecker_products(packed_outer_products, inputs).div_(len(inputs))
+
+
+def softmax_regression_kfac(inputs: Tensor, logits: Tensor) -> Tensor:
+    r"""The Kronecker-factored approximation of the Fisher, G kron A.
+
+    .. math:: \Big(\frac{1}{N} \sum_n \mathrm{diag}(p_n) - p_n p_n'\Big) \otimes \Big(\frac{1}{N} \sum_n x_n x_n'\Big)
+
+    Args:
+        inputs: x, ``(N, D)``.
+        logits: W x, ``(N, C)``.
+
+    Returns:
+        ``(C D, C D)``.
+
+    Raises:
+        ProblemError: the shapes do not fit.
+
+    Reference:
+        Martens and Grosse, ICML 2015, sec. 3.
+    """
+    _check(inputs, logits)
+    p = logits.softmax(-1)
+    output_factor = p.T @ p / -len(p)
+    output_factor.diagonal().copy_((p * complements(p)).mean(0))
+    input_factor = inputs.T @ inputs / len(inputs)
+    matrix = torch.kron(output_factor.contiguous(), input_factor.contiguous())
+    return (matrix + matrix.T).div_(2)
+
+
+def softmax_regression_gradient(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    r"""The gradient of the mean cross-entropy, :math:`\frac{1}{N} \sum_n (p_n - e_{y_n}) \otimes x_n`.
+
+    Args:
+        inputs: x, ``(N, D)``.
+        logits: W x, ``(N, C)``.
+        labels: y, ``(N,)``.
+
+    Returns:
+        ``(C D,)``.
+
+    Raises:
+        ProblemError: the shapes do not fit.
+    """
+    _check(inputs, logits)
+    return (_residuals(logits, labels).T @ inputs).div_(len(inputs)).reshape(-1)
+
+
+def _residuals(logits: Tensor, labels: Tensor) -> Tensor:
+    """p - e_y: ``(N, C)``, its negative entry as the sum of the others."""
+    p = logits.softmax(-1)
+    index = labels[:, None]
+    return p.scatter(1, index, -complements(p).gather(1, index))
+
+
+def _check(inputs: Tensor, logits: Tensor) -> None:
+    if inputs.ndim != 2 or logits.ndim != 2 or len(inputs) != len(logits) or len(inputs) == 0:
+        raise ProblemError(
+            f"expected inputs (N, D) and logits (N, C) with N > 0, got {tuple(inputs.shape)}, {tuple(logits.shape)}"
+        )
