@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from backpack.hessianfree.ggnvp import ggn_vector_product_from_plist
@@ -11,7 +12,17 @@ from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.problem import Problem
 from torch import Tensor, nn
 
-Product = Callable[[Tensor, Tensor, list[nn.Parameter], list[Tensor]], Sequence[Tensor]]
+Product = Callable[["Evaluated", list[Tensor]], Sequence[Tensor]]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The objective, the outputs, the parameters of the copy and the gradient, all with their graphs."""
+
+    loss: Tensor
+    outputs: Tensor
+    parameters: list[nn.Parameter]
+    gradient: tuple[Tensor, ...]
 
 
 def backpack_hessian_product(problem: Problem, vectors: Tensor) -> Tensor:
@@ -37,8 +48,8 @@ def backpack_hessian_product(problem: Problem, vectors: Tensor) -> Tensor:
         Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1994).
     """
 
-    def product(loss: Tensor, _: Tensor, parameters: list[nn.Parameter], vector: list[Tensor]) -> Sequence[Tensor]:
-        result: Sequence[Tensor] = hessian_vector_product(loss, parameters, vector)
+    def product(at: Evaluated, vector: list[Tensor]) -> Sequence[Tensor]:
+        result: Sequence[Tensor] = hessian_vector_product(at.loss, at.parameters, vector, grad_params=at.gradient)
         return result
 
     return _products(problem, vectors, product)
@@ -70,8 +81,8 @@ def backpack_ggn_product(problem: Problem, vectors: Tensor) -> Tensor:
         Schraudolph, "Fast curvature matrix-vector products", Neural Computation 14 (2002).
     """
 
-    def product(loss: Tensor, outputs: Tensor, parameters: list[nn.Parameter], vector: list[Tensor]) -> Sequence[Tensor]:
-        result: Sequence[Tensor] = ggn_vector_product_from_plist(loss, outputs, parameters, vector)
+    def product(at: Evaluated, vector: list[Tensor]) -> Sequence[Tensor]:
+        result: Sequence[Tensor] = ggn_vector_product_from_plist(at.loss, at.outputs, at.parameters, vector)
         return result
 
     return _products(problem, vectors, product)
@@ -82,17 +93,38 @@ def _products(problem: Problem, vectors: Tensor, product: Product) -> Tensor:
     if vectors.ndim not in (1, 2) or len(vectors) != problem.num_parameters:
         shape = (problem.num_parameters,)
         raise ProblemError(f"expected {shape} or ({problem.num_parameters}, B), got {tuple(vectors.shape)}")
-    model = copy.deepcopy(problem.model)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    columns = vectors.detach().reshape(problem.num_parameters, -1)
+    columns = vectors.detach().to(problem.dtype).reshape(problem.num_parameters, -1)
     with torch.enable_grad(), differentiable_attention():
-        outputs = model(problem.inputs.detach())
-        loss = problem.loss(outputs, problem.targets.detach())
+        at = _evaluated(problem)
         try:
-            results = [product(loss, outputs, parameters, list(problem.unflatten(v).values())) for v in columns.T]
+            results = [product(at, list(problem.unflatten(column).values())) for column in columns.T]
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             raise UnsupportedError(f"BackPACK's products do not support {problem.name}: {error}") from error
     flat = [torch.cat([t.reshape(-1) for t in result]) for result in results]
-    return torch.stack(flat, 1).reshape(vectors.shape) if flat else vectors.detach().clone()
+    return torch.stack(flat, 1).reshape(vectors.shape) if flat else columns.clone()
+
+
+def _evaluated(problem: Problem) -> Evaluated:
+    """Evaluate a copy of the model on all data, once, refusing what is differentiable only once.
+
+    BackPACK takes gradients that autograd leaves out for zero. An operation marked as differentiable once cuts
+    the graph of the gradient, so that its products would be zero without an error.
+    """
+    model = copy.deepcopy(problem.model)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    outputs = model(problem.inputs.detach())
+    loss = problem.loss(outputs, problem.targets.detach())
+    gradient = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
+    pending = [g.grad_fn for g in gradient]
+    seen = set()
+    while pending:
+        node = pending.pop()
+        if node is None or node in seen:
+            continue
+        if node.name().rpartition("::")[2] in ("Error", "DelayedError"):
+            raise UnsupportedError("BackPACK's products do not support an operation that is differentiable only once")
+        seen.add(node)
+        pending.extend(following for following, _ in node.next_functions)
+    return Evaluated(loss, outputs, parameters, gradient)

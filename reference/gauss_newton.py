@@ -50,7 +50,7 @@ class GaussNewton(Curvature):
     def dense(self) -> Tensor:
         matrix = self.terms.outputs.new_zeros(self.shape)
         for rows in self.rows():
-            matrix.addmm_(rows.T, rows)
+            torch.addmm(matrix, rows.T, rows, out=matrix)  # addmm_ escapes torch's FLOP counter
         return symmetrized(matrix)
 
     def diagonal(self) -> Tensor:
@@ -65,7 +65,7 @@ class GaussNewton(Curvature):
         blocks = {name: self.terms.outputs.new_zeros(size, size) for name, size in sizes.items()}
         for rows in self.rows():
             for name, part in slices.items():
-                blocks[name].addmm_(rows[:, part].T, rows[:, part])
+                torch.addmm(blocks[name], rows[:, part].T, rows[:, part], out=blocks[name])
         return {name: symmetrized(block) for name, block in blocks.items()}
 
     def _products(self, vectors: Tensor) -> Tensor:

@@ -24,7 +24,8 @@ class Problem:
     .. math:: L(\theta) = \text{loss}(f_\theta(X), y)
 
     with the loss's own reduction. Several batches are one data set: the objective is that of their
-    concatenation, whatever their sizes.
+    concatenation, whatever their sizes. What torch declares constant has no curvature: the row
+    ``padding_idx`` of an ``Embedding`` has zeros there, although the outputs depend on it.
 
     Args:
         model: any ``nn.Module`` that treats samples independently and that ``torch.func`` can

@@ -4,9 +4,8 @@ import copy
 from dataclasses import replace
 
 import torch
-from torch import Tensor
-
 from fishergauge.reference import Problem
+from torch import Tensor
 
 
 def converted(problem: Problem, dtype: torch.dtype) -> Problem:

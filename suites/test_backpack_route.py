@@ -1,13 +1,18 @@
 """The route by BackPACK meets the other one where it is open, and says so where it is closed."""
 
+import copy
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
+from backpack.context import CTX
 from fishergauge.reference import (
     Problem,
     ProblemError,
+    UndefinedError,
     UnsupportedError,
     empirical_fisher,
     fisher,
@@ -34,8 +39,12 @@ def mlp(outputs: int, activation: nn.Module | None = None) -> nn.Sequential:
     return seq(nn.Linear(3, 4), activation or nn.Tanh(), nn.Linear(4, outputs))
 
 
+def flat(features: int) -> nn.Sequential:
+    return seq(nn.Flatten(), nn.Linear(features, 2))
+
+
 def pooled(module: nn.Module, features: int) -> nn.Sequential:
-    return seq(nn.Conv2d(2, 3, 2), nn.Tanh(), module, nn.Flatten(), nn.Linear(features, 2))
+    return seq(nn.Conv2d(2, 3, 2), nn.Tanh(), module, *flat(features))
 
 
 def frozen() -> nn.Sequential:
@@ -68,7 +77,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], nn.Module, set[
     "dropout": (lambda: mlp(3, nn.Dropout()), (3,), CE(), set()),
     "gelu": (lambda: mlp(3, nn.GELU()), (3,), CE(), {GGN, GGN_DIAGONAL, HESSIAN, KFLR}),
     "batchnorm": (
-        lambda: seq(nn.BatchNorm1d(3), nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2)),
+        lambda: seq(nn.BatchNorm1d(3), *mlp(4), nn.BatchNorm1d(4), nn.Tanh()),
         (3,),
         CE(),
         {HESSIAN, KFLR},
@@ -87,13 +96,13 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], nn.Module, set[
         set(),
     ),
     "conv2d-groups": (
-        lambda: seq(nn.Conv2d(4, 8, 2, groups=2), nn.Tanh(), nn.Flatten(), nn.Linear(32, 2)),
+        lambda: seq(nn.Conv2d(4, 8, 2, groups=2), nn.Tanh(), *flat(32)),
         (4, 3, 3),
         CE(),
         {KFLR},
     ),
     "conv3d": (
-        lambda: seq(nn.Conv3d(1, 2, 2), nn.Tanh(), nn.MaxPool3d(2), nn.Flatten(), nn.Linear(2, 2)),
+        lambda: seq(nn.Conv3d(1, 2, 2), nn.Tanh(), nn.MaxPool3d(2), *flat(2)),
         (1, 3, 3, 3),
         CE(),
         {KFLR},
@@ -149,7 +158,7 @@ def problem_of(
     else:
         inputs = torch.randn(sum(sizes), *shape, generator=source, dtype=torch.float64).to(dtype)
     targets = targets_for(loss, model(inputs).detach())
-    return Problem(model, loss, list(zip(inputs.split(sizes), targets.split(sizes), strict=True)))
+    return Problem(model, loss, list(zip(torch.split(inputs, sizes), torch.split(targets, sizes), strict=True)))
 
 
 def case(name: str, dtype: torch.dtype = torch.float64) -> Problem:
@@ -330,17 +339,19 @@ def test_monte_carlo_draws(name: str, dtype: torch.dtype) -> None:
     assert_close(problem, route.backpack_monte_carlo_fisher(problem, draws, torch.Generator().manual_seed(1)), expected)
     diagonal = route.backpack_monte_carlo_fisher_diagonal(problem, draws, torch.Generator().manual_seed(1))
     assert_close(problem, diagonal, expected.diagonal())
-    start = 0
-    exact = route.backpack_kflr(problem)
+    start, exact = 0, route.backpack_kflr(problem)
+    first: Tensor | None = None
     for key, factors in route.backpack_kfac(problem, draws, torch.Generator().manual_seed(1)).items():
-        size = problem.parameters[key].numel()
-        if len(factors) == 1:
-            assert_close(problem, factors[0], expected[start : start + size, start : start + size])
-            assert torch.equal(factors[0], weight_factor)
-        else:
-            weight_factor = factors[0]
+        part = slice(start, start + problem.parameters[key].numel())
+        start = part.stop
+        if key.endswith("weight"):
+            first = factors[0]
             assert torch.equal(factors[1], exact[key][1])
-        start += size
+        else:
+            assert len(factors) == 1
+            assert_close(problem, factors[0], expected[part, part])
+            assert first is not None
+            assert torch.equal(factors[0], first)
 
 
 @pytest.mark.parametrize("name", ["mlp-MSELoss-mean", "mlp-CrossEntropyLoss-mean", "mlp-BCEWithLogitsLoss-mean", "positions"])
@@ -378,12 +389,14 @@ def test_batches_are_one_data_set(function: Quantity, reduction: str) -> None:
 class Recurrent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.cell = nn.LSTM(3, 4, batch_first=True)
-        self.head = nn.Linear(4, 2)
-        self.unused = nn.Linear(2, 1)
+        self.read, self.keep = nn.Linear(3, 4), nn.Linear(4, 4, bias=False)
+        self.head, self.unused = nn.Linear(4, 2), nn.Linear(2, 1)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        head: Tensor = self.head(self.cell(inputs)[0][:, -1])
+        state = torch.zeros_like(self.read(inputs[:, 0]))
+        for values in inputs.unbind(1):
+            state = torch.tanh(self.read(values) + self.keep(state))
+        head: Tensor = self.head(state)
         return head
 
 
@@ -440,23 +453,273 @@ def test_products_refuse_other_shapes(product: Callable[[Problem, Tensor], Tenso
 
 class OnceDifferentiable(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, values: Tensor) -> Tensor:
-        return 2 * values
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.save_for_backward(values)
+        return values.sin()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradients: Tensor) -> Tensor:
-        return 2 * gradients
+    def backward(ctx: Any, gradients: Tensor) -> Tensor:
+        (values,) = ctx.saved_tensors
+        result: Tensor = gradients * values.cos()
+        return result
 
 
 class Once(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
-        doubled: Tensor = OnceDifferentiable.apply(values)
-        return doubled
+        sine: Tensor = OnceDifferentiable.apply(values)
+        return sine
 
 
 @pytest.mark.parametrize("product", [route.backpack_hessian_product, route.backpack_ggn_product])
 def test_products_refuse_what_has_no_second_derivative(product: Callable[[Problem, Tensor], Tensor]) -> None:
     problem = problem_of(seq(*mlp(3), Once()), (3,), CE())
-    with pytest.raises(UnsupportedError, match="once_differentiable"):
+    with pytest.raises(UnsupportedError, match="differentiable only once"):
         product(problem, problem.vector)
+
+
+# --- what is refused ---------------------------------------------------------------------------------------
+
+
+class Scaled(nn.Sequential):
+    def forward(self, values: Tensor) -> Tensor:
+        scaled: Tensor = 2 * super().forward(values)
+        return scaled
+
+
+class Functional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, values: Tensor) -> Tensor:
+        outputs: Tensor = self.second(torch.tanh(self.first(values)))
+        return outputs
+
+
+class Softmax(nn.CrossEntropyLoss):
+    pass
+
+
+def hooked() -> nn.Sequential:
+    model = mlp(3)
+    model[1].register_forward_hook(lambda module, inputs, outputs: 2 * outputs)
+    return model
+
+
+def forwarded() -> nn.Sequential:
+    model = mlp(3)
+    model[1].forward = torch.sigmoid
+    return model
+
+
+def reused() -> nn.Sequential:
+    activation = nn.Tanh()
+    return seq(nn.Linear(3, 3), activation, nn.Linear(3, 3), activation, nn.Linear(3, 3))
+
+
+def unused() -> nn.Sequential:
+    model = mlp(3)
+    model.register_parameter("temperature", nn.Parameter(torch.ones(())))
+    return model
+
+
+def masked(problem: Problem) -> Problem:
+    targets = problem.targets.clone()
+    targets[1] = -100
+    return Problem(problem.model, problem.loss, [(problem.inputs, targets)])
+
+
+def soft(problem: Problem) -> Problem:
+    """Class probabilities that do not sum to one."""
+    targets = nn.functional.one_hot(problem.targets, 3).to(problem.dtype) * 0.7
+    return Problem(problem.model, problem.loss, [(problem.inputs, targets)])
+
+
+FIRST: list[Quantity] = [route.backpack_empirical_fisher, route.backpack_empirical_fisher_diagonal]
+SECOND: list[Quantity] = [
+    route.backpack_ggn,
+    route.backpack_ggn_diagonal,
+    route.backpack_hessian_diagonal,
+    lambda problem: route.kronecker_block_diagonal(route.backpack_kflr(problem)),
+]
+EXACT: list[Callable[[Problem], Tensor]] = [
+    lambda problem: empirical_fisher(problem).dense(),
+    lambda problem: empirical_fisher(problem).diagonal(),
+    lambda problem: ggn(problem).dense(),
+    lambda problem: ggn(problem).diagonal(),
+    lambda problem: hessian(problem).diagonal(),
+]
+
+# name: (problem, quantities that refuse it, words of the refusal, those that BackPACK would get silently wrong)
+REFUSED: dict[str, tuple[Callable[[], Problem], list[Quantity], str, list[Quantity]]] = {
+    "padding-mode": (
+        lambda: problem_of(seq(nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"), *flat(64)), (2, 4, 4), CE()),
+        FIRST + SECOND,
+        "padding_mode='circular'",
+        FIRST + SECOND[:3],
+    ),
+    "padding-word": (
+        lambda: problem_of(seq(nn.Conv2d(2, 4, 3, padding="same"), *flat(64)), (2, 4, 4), CE()),
+        FIRST + SECOND,
+        "padding='same'",
+        [],
+    ),
+    "divisor": (
+        lambda: problem_of(pooled(nn.AvgPool2d(2, divisor_override=3), 12), (2, 5, 5), CE()),
+        SECOND,
+        "divisor_override=3",
+        SECOND[:3],
+    ),
+    "ceil": (
+        lambda: problem_of(pooled(nn.AvgPool2d(3, 2, ceil_mode=True), 12), (2, 5, 5), CE()),
+        SECOND,
+        "requested an output size",
+        [],
+    ),
+    "output-padding": (
+        lambda: problem_of(seq(nn.ConvTranspose1d(2, 2, 2, stride=2, output_padding=1), *flat(14)), (2, 3), CE()),
+        [*FIRST, *SECOND],
+        "ConvTranspose1d|invalid for input|einsum",
+        [],
+    ),
+    "negative-pad": (
+        lambda: problem_of(pooled(nn.ZeroPad2d((-1, 0, 0, 1)), 45), (2, 5, 5), CE()),
+        FIRST + SECOND,
+        "negative padding",
+        [],
+    ),
+    "unbatched": (
+        lambda: problem_of(seq(nn.Conv1d(SAMPLES, SAMPLES, 1), nn.Linear(3, 3)), (3,), CE(), sizes=(SAMPLES,)),
+        FIRST + SECOND,
+        "inputs of 2 axes",
+        [],
+    ),
+    "tied": (lambda: problem_of(tied(), (3,), CE()), FIRST + SECOND, "tied parameter", FIRST + SECOND[:3]),
+    "reused": (lambda: problem_of(reused(), (3,), CE()), FIRST + SECOND, "used twice", []),
+    "hook": (lambda: problem_of(hooked(), (3,), CE()), FIRST + SECOND, "hooks or a forward of its own", SECOND[:3]),
+    "forward": (lambda: problem_of(forwarded(), (3,), CE()), FIRST + SECOND, "hooks or a forward of its own", []),
+    "subclass": (lambda: problem_of(Scaled(*mlp(3)), (3,), CE()), FIRST + SECOND, "the model \\(Scaled\\)", []),
+    "functional": (lambda: problem_of(Functional(), (3,), CE()), FIRST + SECOND, "operations outside of modules", []),
+    "parametrized": (
+        lambda: problem_of(seq(nn.utils.parametrizations.weight_norm(nn.Linear(3, 3))), (3,), CE()),
+        FIRST + SECOND,
+        "ParametrizedLinear",
+        [],
+    ),
+    "layer-norm": (lambda: problem_of(seq(*mlp(3), nn.LayerNorm(3)), (3,), CE()), FIRST + SECOND, "LayerNorm", []),
+    "unused": (lambda: problem_of(unused(), (3,), CE()), FIRST + SECOND, "no attribute", []),
+    "inplace": (lambda: problem_of(mlp(3, nn.ReLU(inplace=True)), (3,), CE()), FIRST + SECOND, "inplace=True", []),
+    "padding-index": (
+        lambda: problem_of(seq(nn.Embedding(7, 3, padding_idx=0), nn.Linear(3, 2)), (), CE()),
+        FIRST + SECOND[:2],
+        "Only padding_idx=None supported",
+        [],
+    ),
+    "masked": (lambda: masked(problem_of(mlp(3), (3,), CE())), SECOND, "masked labels", SECOND[:3]),
+    "mask-index": (lambda: problem_of(mlp(3), (3,), CE(ignore_index=7)), SECOND, "Only default ignore_index", []),
+    "probabilities": (lambda: soft(problem_of(mlp(3), (3,), CE())), SECOND, "class probabilities", SECOND[:3]),
+    "weights": (
+        lambda: problem_of(mlp(3), (3,), CE(weight=torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64))),
+        SECOND,
+        "with weights",
+        [],
+    ),
+    "loss-subclass": (lambda: problem_of(mlp(3), (3,), Softmax()), SECOND, "Softmax, a subclass", []),
+    "positions": (lambda: case("positions"), FIRST, "4 terms a sample", FIRST),
+    "mse-positions": (lambda: case("mse-positions"), FIRST, "4 terms a sample", FIRST),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals(name: str) -> None:
+    build, refusing, words, _ = REFUSED[name]
+    problem = build()
+    for quantity in refusing:
+        with pytest.raises(UnsupportedError, match=words) as caught:
+            quantity(problem)
+        assert "BackPACK's " in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in REFUSED.items() if entry[3]])
+def test_backpack_would_be_wrong(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each refusal of a number that BackPACK would give is needed; if this fails, BackPACK has been mended."""
+    build, _, _, wrong = REFUSED[name]
+    problem = build()
+    monkeypatch.setattr("fishergauge.reference.backpack_run.require_support", lambda *_: None)
+    for quantity, exact in zip(FIRST + SECOND, EXACT, strict=False):
+        if quantity in wrong:
+            expected = exact(problem)
+            assert float((quantity(problem) - expected).norm() / expected.norm()) > 0.01
+
+
+def test_dropout_in_training_is_refused() -> None:
+    model = seq(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(0.0), nn.Linear(4, 2))
+    problem = problem_of(model, (3,), CE())
+    expected = ggn(problem).dense()
+    assert_close(problem, route.backpack_ggn(problem), expected)
+    model.train()
+    for quantity in FIRST + SECOND:
+        with pytest.raises(UnsupportedError, match="Dropout\\) with training mode"):
+            quantity(problem)
+
+
+@pytest.mark.parametrize("name", ["weighted", "pos-weight"])
+def test_monte_carlo_needs_a_likelihood(name: str) -> None:
+    build, shape, loss = FREE[name]
+    problem = problem_of(build(), shape, loss)
+    for function in (route.backpack_monte_carlo_fisher, route.backpack_monte_carlo_fisher_diagonal, route.backpack_kfac):
+        with pytest.raises(UndefinedError, match="no negative log-likelihood"):
+            function(problem, 1, torch.Generator())
+
+
+def test_monte_carlo_refuses() -> None:
+    problem, closed = case("linear"), case("mse-positions")
+    for function in (route.backpack_monte_carlo_fisher, route.backpack_monte_carlo_fisher_diagonal, route.backpack_kfac):
+        with pytest.raises(UndefinedError, match="at least one sample, not 0"):
+            function(problem, 0, torch.Generator())
+        with pytest.raises(UnsupportedError, match=r"MSELoss with outputs \(5, 4, 2\)"):
+            function(closed, 1, torch.Generator())
+
+
+# --- no trace -----------------------------------------------------------------------------------------------
+
+
+def traces(problem: Problem) -> Iterator[object]:
+    """All that a computation could leave changed, in comparable form."""
+    yield [(name, sorted(vars(module)), module.training) for name, module in problem.model.named_modules()]
+    yield [len(module._forward_hooks) + len(module._backward_hooks) for module in (*problem.model.modules(), problem.loss)]
+    yield [(name, p.grad, sorted(vars(p)), p.requires_grad, p.tolist()) for name, p in problem.model.named_parameters()]
+    yield sorted(vars(problem.loss))
+    yield [(inputs.tolist(), inputs.requires_grad, targets.tolist()) for inputs, targets in problem.batches]
+    yield torch.get_rng_state().tolist()
+    yield torch.get_default_dtype(), torch.is_grad_enabled(), copy.copy(warnings.filters)
+    yield CTX.get_active_exts(), len(CTX.hook_handles)
+
+
+ALL: dict[str, Callable[[Problem], object]] = {
+    **dict(zip(("ef", "ef-diagonal", "ggn", "ggn-diagonal", "hessian-diagonal", "kflr"), FIRST + SECOND, strict=True)),
+    "monte-carlo": lambda problem: route.backpack_monte_carlo_fisher(problem, 2, torch.Generator()),
+    "monte-carlo-diagonal": lambda problem: route.backpack_monte_carlo_fisher_diagonal(problem, 2, torch.Generator()),
+    "kfac": lambda problem: route.backpack_kfac(problem, 2, torch.Generator()),
+    "hessian-product": lambda problem: route.backpack_hessian_product(problem, problem.vector),
+    "ggn-product": lambda problem: route.backpack_ggn_product(problem, problem.vector),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("quantity", ALL)
+def test_no_trace(quantity: str, dtype: torch.dtype) -> None:
+    problem = case("avg-pool", dtype)
+    before = list(traces(problem))
+    ALL[quantity](problem)
+    assert list(traces(problem)) == before
+
+
+@pytest.mark.parametrize("quantity", ["ggn", "ggn-diagonal", "hessian-diagonal", "kflr", "monte-carlo", "kfac"])
+def test_no_trace_after_an_exception(quantity: str) -> None:
+    problem = REFUSED["ceil"][0]()
+    before = list(traces(problem))
+    with pytest.raises(UnsupportedError, match="requested an output size"):
+        ALL[quantity](problem)
+    assert list(traces(problem)) == before

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from fishergauge.reference import Curvature, Problem, ProblemError, block_slices
 from fishergauge.suites.closeness import assert_close
 from fishergauge.suites.quantities import Quantities
@@ -11,7 +10,9 @@ from fishergauge.suites.zoo import ZOO, zoo_problem
 
 MATRICES = ["hessian", "ggn", "fisher", "empirical_fisher", "monte_carlo_fisher"]
 
-every_problem = pytest.mark.parametrize("name", [n for n in ZOO if n not in ("class-weights", "soft-targets", "positive-weights")])
+every_problem = pytest.mark.parametrize(
+    "name", [n for n in ZOO if n not in ("class-weights", "soft-targets", "positive-weights")]
+)
 every_matrix = pytest.mark.parametrize("quantity", MATRICES)
 
 
