@@ -595,6 +595,12 @@ REFUSED: dict[str, tuple[Callable[[], Problem], list[Quantity], str, list[Quanti
         "inputs of 2 axes",
         [],
     ),
+    "one-vector": (
+        lambda: problem_of(nn.Linear(SAMPLES, SAMPLES), (), MSE(), sizes=(SAMPLES,)),
+        FIRST + SECOND,
+        "no batch of vectors",
+        [],
+    ),
     "tied": (lambda: problem_of(tied(), (3,), CE()), FIRST + SECOND, "tied parameter", FIRST + SECOND[:3]),
     "reused": (lambda: problem_of(reused(), (3,), CE()), FIRST + SECOND, "used twice", []),
     "hook": (lambda: problem_of(hooked(), (3,), CE()), FIRST + SECOND, "hooks or a forward of its own", SECOND[:3]),
