@@ -17,6 +17,8 @@ from collections.abc import Mapping
 
 import torch
 from backpack import extensions
+from torch import Tensor
+
 from fishergauge.reference.backpack_kronecker import (
     KroneckerFactors,
     backpack_kfac,
@@ -26,7 +28,6 @@ from fishergauge.reference.backpack_kronecker import (
 from fishergauge.reference.backpack_products import backpack_ggn_product, backpack_hessian_product
 from fishergauge.reference.backpack_run import drawn_seed, saved_quantities
 from fishergauge.reference.problem import Problem
-from torch import Tensor
 
 __all__ = [
     "KroneckerFactors",

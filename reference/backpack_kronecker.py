@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from backpack import extensions
+from torch import Tensor
+
 from fishergauge.reference.backpack_run import drawn_seed, saved_quantities
 from fishergauge.reference.problem import Problem
-from torch import Tensor
 
 KroneckerFactors = dict[str, tuple[Tensor, ...]]
 

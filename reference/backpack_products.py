@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from backpack.hessianfree.ggnvp import ggn_vector_product_from_plist
 from backpack.hessianfree.hvp import hessian_vector_product
+from torch import Tensor, nn
+
 from fishergauge.reference.errors import ProblemError, UnsupportedError
 from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.problem import Problem
-from torch import Tensor, nn
 
 Product = Callable[["Evaluated", list[Tensor]], Sequence[Tensor]]
 

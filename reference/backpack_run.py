@@ -10,6 +10,7 @@ import torch
 from backpack import backpack, extend
 from backpack.context import CTX
 from backpack.extensions.backprop_extension import BackpropExtension
+
 from fishergauge.reference.backpack_support import require_support
 from fishergauge.reference.errors import UndefinedError, UnsupportedError
 from fishergauge.reference.problem import Problem

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import torch
 from backpack import extensions
 from backpack.extensions.backprop_extension import BackpropExtension
+from torch import Tensor, nn
+
 from fishergauge.reference.errors import UnsupportedError
 from fishergauge.reference.problem import Problem
-from torch import Tensor, nn
 
 Modules = frozenset[type[nn.Module]]
 

@@ -1,11 +1,12 @@
 """Binary cross-entropy: independent Bernoulli variables with the outputs as log-odds."""
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
 from fishergauge.reference.elementwise import ElementwiseLikelihood
 from fishergauge.reference.errors import ProblemError, UnsupportedError
 from fishergauge.reference.stable_exponential import categorical_kl
-from torch import Tensor, nn
-from torch.nn import functional
 
 MOST_ENUMERATED = 12  # 4096 label vectors a term
 

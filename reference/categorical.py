@@ -1,11 +1,12 @@
 """Cross-entropy: a categorical distribution with the outputs as logits."""
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.likelihood import Likelihood
 from fishergauge.reference.stable_exponential import categorical_kl, complements
-from torch import Tensor, nn
-from torch.nn import functional
 
 
 class Categorical(Likelihood):

@@ -4,10 +4,11 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from fishergauge.reference.errors import ConvergenceError, ProblemError
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, cg
 from torch import Tensor
+
+from fishergauge.reference.errors import ConvergenceError, ProblemError
 
 
 class Multiplies(Protocol):

@@ -3,9 +3,10 @@
 from abc import ABC, abstractmethod
 from typing import Literal
 
+from torch import Tensor
+
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.problem import Problem
-from torch import Tensor
 
 Per = Literal["layer", "parameter"]
 

@@ -1,8 +1,9 @@
 """KL divergence between the models at two parameter vectors."""
 
+from torch import Tensor
+
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.terms import terms_of
-from torch import Tensor
 
 
 def kl_divergence(problem: Problem, vector: Tensor) -> Tensor:

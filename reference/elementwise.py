@@ -1,8 +1,9 @@
 """Likelihoods whose losses compare outputs and targets of the same shape, element by element."""
 
+from torch import Tensor
+
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.likelihood import Likelihood
-from torch import Tensor
 
 
 class ElementwiseLikelihood(Likelihood):

@@ -3,12 +3,13 @@
 from typing import Literal
 
 import torch
+from torch import Tensor
+
 from fishergauge.reference.errors import UndefinedError
 from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.ggn import ggn
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.terms import Terms, terms_of
-from torch import Tensor
 
 
 def fisher(problem: Problem, kind: Literal[1, 2] = 1) -> GaussNewton:

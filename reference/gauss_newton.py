@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
+
 from fishergauge.reference.curvature import Curvature, Per, block_slices, symmetrized
 from fishergauge.reference.jacobian import pull_back, push_forward, root_rows
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.terms import Terms
-from torch import Tensor
 
 
 class GaussNewton(Curvature):

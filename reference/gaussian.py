@@ -3,9 +3,10 @@
 import math
 
 import torch
-from fishergauge.reference.elementwise import ElementwiseLikelihood
 from torch import Tensor
 from torch.nn import functional
+
+from fishergauge.reference.elementwise import ElementwiseLikelihood
 
 VARIANCE = 0.5  # MSELoss is |y - f|^2 without a factor 1/2, the negative log-likelihood at this variance
 

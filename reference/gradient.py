@@ -1,9 +1,10 @@
 """The gradient of the objective."""
 
+from torch import Tensor
+
 from fishergauge.reference.jacobian import pull_back
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.terms import terms_of
-from torch import Tensor
 
 
 def objective(problem: Problem) -> Tensor:

@@ -3,14 +3,15 @@
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
+from torch.func import grad, vmap
+
 from fishergauge.reference.curvature import Curvature, Per, block_slices, symmetrized
 from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.ggn import ggn
 from fishergauge.reference.jacobian import Parameters, detached, differentiated, split_outputs
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.terms import terms_of
-from torch import Tensor
-from torch.func import grad, vmap
 
 CHUNK = 64  # vectors multiplied at once
 

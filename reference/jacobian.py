@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.func import functional_call, vjp, vmap
+
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.problem import Problem
-from torch import Tensor
-from torch.func import functional_call, vjp, vmap
 
 CHUNK_BYTES = 64 * 2**20
 

@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 
 import torch
-from fishergauge.reference.errors import ProblemError, UndefinedError
 from torch import Tensor, nn
+
+from fishergauge.reference.errors import ProblemError, UndefinedError
 
 
 class Likelihood(ABC):

@@ -1,11 +1,12 @@
 """Which likelihood belongs to which loss module."""
 
+from torch import nn
+
 from fishergauge.reference.bernoulli import Bernoulli
 from fishergauge.reference.categorical import Categorical
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.gaussian import Gaussian
 from fishergauge.reference.likelihood import Likelihood
-from torch import nn
 
 LIKELIHOODS: dict[type[nn.Module], type[Likelihood]] = {
     nn.MSELoss: Gaussian,

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from fishergauge.reference.errors import ConvergenceError
 from numpy.typing import NDArray
 from scipy.optimize import elementwise
 from torch import Tensor
+
+from fishergauge.reference.errors import ConvergenceError
 
 TOLERANCE = 1e-10
 MARGIN = 0.05  # half-width of the first bracket, in the logarithm of the length

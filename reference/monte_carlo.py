@@ -3,6 +3,7 @@
 import math
 
 import torch
+
 from fishergauge.reference.errors import UndefinedError
 from fishergauge.reference.fisher import label_gradients
 from fishergauge.reference.gauss_newton import GaussNewton

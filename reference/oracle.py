@@ -12,10 +12,11 @@ import math
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor, nn
+
 from fishergauge.reference.errors import UndefinedError, UnsupportedError
 from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.problem import Problem
-from torch import Tensor, nn
 
 
 def oracle_gradient(problem: Problem) -> Tensor:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
+from torch import Tensor, nn
+
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.facts import Facts
 from fishergauge.reference.likelihood import Likelihood
 from fishergauge.reference.likelihoods import likelihood_of
-from torch import Tensor, nn
 
 Batch = tuple[Tensor, Tensor]
 

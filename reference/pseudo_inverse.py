@@ -1,8 +1,9 @@
 """The pseudo-inverse of a positive semi-definite matrix with a relative cut-off."""
 
 import torch
-from fishergauge.reference.errors import ProblemError
 from torch import Tensor
+
+from fishergauge.reference.errors import ProblemError
 
 
 def pseudo_inverse(matrix: Tensor, cutoff: float | None = None) -> Tensor:

@@ -1,10 +1,11 @@
 """Closed forms for softmax regression, f(x) = W x with mean cross-entropy."""
 
 import torch
+from torch import Tensor
+
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.kronecker_sum import sum_of_kronecker_products
 from fishergauge.reference.stable_exponential import complements
-from torch import Tensor
 
 
 def softmax_regression_fisher(inputs: Tensor, logits: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """Update steps: natural gradient, Newton, trust region, and steps of a prescribed divergence."""
 
 import torch
+from torch import Tensor
+
 from fishergauge.reference.divergence import kl_divergence
 from fishergauge.reference.errors import ConvergenceError, ProblemError
 from fishergauge.reference.matched_length import matched_length
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.tikhonov import solve_damped
-from torch import Tensor
 
 
 def natural_gradient_step(

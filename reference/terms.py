@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from fishergauge.reference.problem import Problem
 from torch import Tensor
+
+from fishergauge.reference.problem import Problem
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Solving with a damped matrix."""
 
 import torch
+from torch import Tensor
+
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.pseudo_inverse import solve_psd
-from torch import Tensor
 
 
 def solve_damped(matrix: Tensor, right: Tensor, damping: float = 0.0, cutoff: float | None = None) -> Tensor:

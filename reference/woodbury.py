@@ -1,8 +1,9 @@
 """Solving with a damped matrix of low rank."""
 
 import torch
-from fishergauge.reference.errors import ProblemError
 from torch import Tensor
+
+from fishergauge.reference.errors import ProblemError
 
 
 def woodbury_solve(rows: Tensor, right: Tensor, damping: float) -> Tensor:

@@ -1,8 +1,9 @@
-"""Fixtures of the suites, and the remarks that tests leave for the summary."""
+"""Fixtures of the suites."""
 
 from collections.abc import Callable
 
 import pytest
+
 from fishergauge.suites.quantities import Quantities
 
 Note = Callable[[str], None]
@@ -22,13 +23,3 @@ def note(request: pytest.FixtureRequest) -> Note:
         request.node.user_properties.append(("note", text))
 
     return leave
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the remarks: what a statistical test could have seen, for instance."""
-    reports = [r for outcome in ("passed", "failed") for r in terminalreporter.stats.get(outcome, []) if r.when == "call"]
-    notes = sorted({text for report in reports for key, text in report.user_properties if key == "note"})
-    if notes:
-        terminalreporter.section("what the suites report")
-        for text in notes:
-            terminalreporter.line(text)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from fishergauge.reference.errors import ProblemError
 from torch import Tensor
+
+from fishergauge.reference.errors import ProblemError
 
 GATE_A_THRESHOLDS = (1e-7, 1e-8)  # relative to the largest eigenvalue: experiment E1, and E4
 

@@ -4,8 +4,9 @@ import copy
 from dataclasses import replace
 
 import torch
-from fishergauge.reference import Problem
 from torch import Tensor
+
+from fishergauge.reference import Problem
 
 
 def converted(problem: Problem, dtype: torch.dtype) -> Problem:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from fishergauge import reference
 from fishergauge.reference import Curvature, Problem
 from fishergauge.reference.softmax_regression import (
@@ -13,7 +15,6 @@ from fishergauge.reference.softmax_regression import (
     softmax_regression_gradient,
     softmax_regression_kfac,
 )
-from torch import Tensor
 
 OfProblem = Callable[[Problem], Curvature]
 

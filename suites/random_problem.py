@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
 from fishergauge.reference import Facts, Problem
 from fishergauge.suites.zoo import Setting
 from fishergauge.suites.zoo.setting import Reduction
-from hypothesis import strategies as st
-from torch import Tensor, nn
 
 LossKind = Literal["squared", "categorical", "binary"]
 

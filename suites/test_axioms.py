@@ -6,6 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
 from fishergauge.reference import Facts, Problem, empirical_fisher, ggn, hessian
 from fishergauge.reference.oracle import oracle_empirical_fisher, oracle_fisher, oracle_ggn, oracle_hessian
 from fishergauge.suites.closeness import assert_close
@@ -13,9 +17,6 @@ from fishergauge.suites.quantities import Quantities
 from fishergauge.suites.random_problem import SHAPES, Shape, random_problem
 from fishergauge.suites.seeding import generator
 from fishergauge.suites.zoo import Setting, zoo_problem
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import Tensor, nn
 
 MATRICES = ["hessian", "ggn", "fisher", "empirical_fisher"]
 ORACLES = [oracle_hessian, oracle_ggn, oracle_fisher, oracle_empirical_fisher]

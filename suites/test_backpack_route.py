@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import torch
 from backpack.context import CTX
+from torch import Tensor, nn
+from torch.nn.functional import unfold
+
 from fishergauge.reference import (
     Problem,
     ProblemError,
@@ -23,8 +26,6 @@ from fishergauge.reference import (
 from fishergauge.reference import backpack as route
 from fishergauge.reference.backpack_run import drawn_seed
 from fishergauge.reference.terms import terms_of
-from torch import Tensor, nn
-from torch.nn.functional import unfold
 
 SAMPLES = 5
 DTYPES = [torch.float64, torch.float32]

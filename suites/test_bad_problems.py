@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from fishergauge.reference import Problem, ProblemError, ggn, gradient
 from torch import Tensor, nn
+
+from fishergauge.reference import Problem, ProblemError, ggn, gradient
 
 X, Y, C = torch.ones(4, 2), torch.zeros(4, 3), torch.tensor([0, 1, 2, 0])
 LINEAR = nn.Linear(2, 3)

@@ -4,11 +4,12 @@ from decimal import Decimal, getcontext
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from fishergauge.reference import Facts, Problem
 from fishergauge.reference.stable_exponential import categorical_kl, complements
 from fishergauge.suites.closeness import ClaimViolated, unit_roundoff
 from fishergauge.suites.quantities import Quantities
-from torch import Tensor, nn
 
 GAPS = [2, 5, 10, 15, 20, 30, 40]
 ORDERS = [(0, 1, 2), (2, 0, 1), (1, 2, 0)]

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from torch import Tensor
+
 from fishergauge.reference import Problem, UndefinedError
 from fishergauge.suites.closeness import ClaimViolated, assert_close
 from fishergauge.suites.quantities import Quantities
 from fishergauge.suites.seeding import generator
 from fishergauge.suites.zoo import ZOO, zoo_problem
-from torch import Tensor
 
 WEIGHTED = ("class-weights", "soft-targets", "positive-weights")
 LIKELIHOODS = [name for name in ZOO if name not in WEIGHTED]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from fishergauge.reference import Problem, UndefinedError
 from fishergauge.suites.closeness import ClaimViolated, assert_apart, assert_close
 from fishergauge.suites.quantities import Quantities

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from fishergauge.reference import ProblemError
 from fishergauge.suites.gates import GATE_A_THRESHOLDS, gate_a, gate_b, gate_c
 

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from fishergauge.reference import UnsupportedError, likelihood_of
 from fishergauge.suites.closeness import assert_close
 from fishergauge.suites.seeding import generator
-from torch import Tensor, nn
 
 TERMS, WIDTH = 6, 3
 

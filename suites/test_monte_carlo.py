@@ -2,6 +2,9 @@
 
 import pytest
 import torch
+from scipy import stats
+from torch import Tensor
+
 from fishergauge.reference import Curvature, Problem, ProblemError, UndefinedError
 from fishergauge.suites.closeness import ClaimViolated, assert_apart
 from fishergauge.suites.conftest import Note
@@ -9,8 +12,6 @@ from fishergauge.suites.quantities import Quantities
 from fishergauge.suites.seeding import generator
 from fishergauge.suites.zoo import Setting, zoo_problem
 from fishergauge.suites.zoo.linear_models import LINEAR
-from scipy import stats
-from torch import Tensor
 
 REPETITIONS = {1: 240, 8: 60}  # fixed beforehand: what it takes to see a bias of 2 %
 TERMS = 5000  # many samples and few parameters, so that one estimate is already precise
@@ -27,20 +28,17 @@ def test_the_estimate_is_unbiased(kind: str, samples: int, quantities: Quantitie
     directions = torch.randn(4, len(exact), generator=generator("directions", kind), dtype=torch.float64)
     weights = torch.stack([exact, torch.eye(len(exact), dtype=torch.float64), *(torch.outer(d, d) for d in directions)])
     draws = generator("monte carlo", kind, samples)
-    estimates = torch.stack(
-        [
-            torch.einsum("wij,ij->w", weights, quantities.monte_carlo_fisher(problem, samples, draws).dense())
-            for _ in range(REPETITIONS)
-        ]
-    )
+    repetitions = REPETITIONS[samples]
+    matrices = (quantities.monte_carlo_fisher(problem, samples, draws).dense() for _ in range(repetitions))
+    estimates = torch.stack([torch.einsum("wij,ij->w", weights, matrix) for matrix in matrices])
     expected = torch.einsum("wij,ij->w", weights, exact)
-    error = estimates.std(0) / REPETITIONS**0.5
+    error = estimates.std(0) / repetitions**0.5
     level = FAMILY_LEVEL / (len(KINDS) * len(SAMPLES) * len(weights))
-    critical = float(stats.t.isf(level / 2, REPETITIONS - 1))
+    critical = float(stats.t.isf(level / 2, repetitions - 1))
     # a bias of this size turns the test red with probability 1 - 1e-6
     detectable = float((error / expected).min()) * (critical + float(stats.norm.isf(1e-6)))
     statistic = (estimates.mean(0) - expected) / error
-    note(f"Monte-Carlo Fisher, {kind}, S = {samples}: {REPETITIONS} estimates; a bias of {detectable:.2%} would be seen")
+    note(f"Monte-Carlo Fisher, {kind}, S = {samples}: {repetitions} estimates; a bias of {detectable:.2%} would be seen")
     if not bool((statistic.abs() <= critical).all()):
         ratios = [round(float(r), 4) for r in estimates.mean(0) / expected]
         raise ClaimViolated(

@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+from torch import Tensor
+
 from fishergauge.reference import Problem
 from fishergauge.suites.closeness import assert_close
 from fishergauge.suites.quantities import Quantities
 from fishergauge.suites.zoo import ZOO, Setting, zoo_problem
 from fishergauge.suites.zoo.linear_models import LINEAR as FACTS
 from fishergauge.suites.zoo.setting import Reduction
-from torch import Tensor
 
 LINEAR = [name for name in ZOO if zoo_problem(name).facts.linear_in_parameters]
 

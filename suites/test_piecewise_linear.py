@@ -1,6 +1,7 @@
 """Layer blocks of the Hessian are those of the GGN where every activation is piecewise linear."""
 
 import pytest
+
 from fishergauge.reference import block_slices
 from fishergauge.reference.oracle import oracle_hessian
 from fishergauge.suites.closeness import assert_apart, assert_close

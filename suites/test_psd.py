@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from fishergauge.suites.closeness import ClaimViolated
 from fishergauge.suites.gates import GATE_A_THRESHOLDS, gate_a
 from fishergauge.suites.quantities import Quantities

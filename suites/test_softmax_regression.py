@@ -2,14 +2,15 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
 from fishergauge.reference import Problem, ProblemError
 from fishergauge.suites.closeness import ClaimViolated, assert_apart, assert_close
 from fishergauge.suites.counted import counted
 from fishergauge.suites.quantities import Quantities
 from fishergauge.suites.seeding import generator
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import Tensor, nn
 
 SIZES = {"samples": st.integers(1, 6), "width": st.integers(1, 5), "classes": st.integers(1, 5), "seed": st.integers(0, 2**31)}
 

@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+
 from fishergauge.reference import ConvergenceError, ProblemError
 from fishergauge.suites.closeness import assert_close
 from fishergauge.suites.quantities import Quantities
 from fishergauge.suites.seeding import generator
 from fishergauge.suites.zoo import zoo_problem
-from torch import Tensor
 
 both_dtypes = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
 

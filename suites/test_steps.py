@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
+from torch import nn
+
 from fishergauge.reference import ConvergenceError, Problem, ProblemError, matched_length
 from fishergauge.suites.closeness import assert_close
 from fishergauge.suites.quantities import Quantities
 from fishergauge.suites.zoo import zoo_problem
-from torch import nn
 
 MATRIX = torch.diag(torch.tensor([4.0, 1.0, 0.0], dtype=torch.float64))
 SLOPE = torch.tensor([8.0, -3.0, 5.0], dtype=torch.float64)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from fishergauge.reference import Curvature, Problem, ProblemError, block_slices
 from fishergauge.suites.closeness import assert_close
 from fishergauge.suites.quantities import Quantities

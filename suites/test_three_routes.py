@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from fishergauge.reference import UndefinedError
 from fishergauge.reference.oracle import (
     oracle_empirical_fisher,

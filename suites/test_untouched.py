@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from fishergauge.reference import Problem
 from fishergauge.suites.closeness import ClaimViolated
 from fishergauge.suites.quantities import Quantities
 from fishergauge.suites.seeding import generator
 from fishergauge.suites.zoo import zoo_problem
-from torch import Tensor, nn
 
 PROBLEMS = ["mlp-tanh-softmax", "batch-norm", "attention", "masked-labels"]
 CALLS: dict[str, Callable[[Quantities, Problem], object]] = {

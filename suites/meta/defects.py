@@ -188,6 +188,6 @@ def transposed_inverse(matrix: Tensor, *_: object) -> Tensor:
     return matrix
 
 
-UNSOLVED: Mapping[str, Callable[..., Tensor]] = {
-    name: gradient_returned for name in ("solve_psd", "solve_damped", "conjugate_gradients", "woodbury_solve")
-}
+UNSOLVED: Mapping[str, Callable[..., Tensor]] = dict.fromkeys(
+    ("solve_psd", "solve_damped", "conjugate_gradients", "woodbury_solve"), gradient_returned
+)

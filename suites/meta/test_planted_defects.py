@@ -16,7 +16,7 @@ def _is_red(error: BaseException) -> bool:
     return isinstance(error, AssertionError | pytest.fail.Exception)
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=[f"{n}-{p.test.__name__}-{p.defect.replace(' ', '-')}" for n, p in enumerate(PLANTS)])
+@pytest.mark.parametrize("plant", PLANTS, ids=[f"{number}-{plant}" for number, plant in enumerate(PLANTS)])
 def test_the_planted_defect_turns_the_test_red(plant: Plant) -> None:
     test = _without_hypothesis(plant.test)  # the table holds one example each, so that none has to be searched for
     try:

@@ -1,8 +1,9 @@
 """Problems whose outputs are linear in the parameters."""
 
+from torch import nn
+
 from fishergauge.reference import Facts, Problem
 from fishergauge.suites.zoo.setting import Setting
-from torch import nn
 
 LINEAR = Facts(linear_in_parameters=True, piecewise_linear=True)
 

@@ -1,8 +1,9 @@
 """Feed-forward networks without weight sharing between positions of the loss."""
 
+from torch import nn
+
 from fishergauge.reference import Facts, Problem
 from fishergauge.suites.zoo.setting import Setting
-from torch import nn
 
 
 def mlp_tanh_softmax(s: Setting) -> Problem:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
+from torch import Tensor, nn
+
 from fishergauge.reference import Facts, Problem
 from fishergauge.suites.seeding import generator
-from torch import Tensor, nn
 
 Reduction = Literal["mean", "sum"]
 

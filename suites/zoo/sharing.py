@@ -1,9 +1,10 @@
 """Problems in which a weight is used several times: at positions of a sequence, or by several layers."""
 
 import torch
+from torch import Tensor, nn
+
 from fishergauge.reference import Facts, Problem
 from fishergauge.suites.zoo.setting import Setting
-from torch import Tensor, nn
 
 
 def loss_per_position(s: Setting) -> Problem:

@@ -1,8 +1,9 @@
 """Objectives that are no log-likelihood, or whose labels are partly masked."""
 
+from torch import nn
+
 from fishergauge.reference import Facts, Problem
 from fishergauge.suites.zoo.setting import Setting
-from torch import nn
 
 
 def masked_labels(s: Setting) -> Problem:

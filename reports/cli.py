@@ -1,0 +1,81 @@
+"""The command line: ``fishergauge reproduce``."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fishergauge.reports.code_version import package_version
+
+NAMES = ("e1", "e2", "e3", "e4")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    root = argparse.ArgumentParser(prog="fishergauge", description="Verify Fisher and generalised Gauss-Newton approximations.")
+    root.add_argument("--version", action="version", version=f"fishergauge {package_version()}")
+    commands = root.add_subparsers(dest="command", required=True)
+    run = commands.add_parser(
+        "reproduce",
+        help="run the experiments of the paper, as published and as they should be",
+        description="Run experiments of the paper, as published and as they should be, and judge its claims. Finished cells in "
+        "the folder of results are not computed again.",
+    )
+    run.add_argument("experiment", nargs="+", choices=(*NAMES, "all"), help="which experiments")
+    run.add_argument(
+        "--data",
+        nargs="+",
+        default=["synthetic", "digits"],
+        metavar="NAME",
+        help="data sets: synthetic, digits, wine, breast-cancer (default: synthetic digits)",
+    )
+    run.add_argument("--seeds", type=int, metavar="N", help="number of seeds (default: as published)")
+    run.add_argument("--quick", action="store_true", help="fewer seeds and coarser grids: seconds instead of minutes")
+    run.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    run.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default: out)")
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; those of the process by default.
+
+    Returns:
+        0 if all went well, 1 if something failed, 2 for options that cannot be honoured.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
+    from fishergauge.reports.data import DataError  # torch is imported only for work, not for --help
+    from fishergauge.reports.experiments import EXPERIMENTS
+    from fishergauge.reports.extras import MissingExtraError
+    from fishergauge.reports.options import OptionError, Options
+    from fishergauge.reports.reproduce import reproduce
+
+    names = NAMES if "all" in options.experiment else tuple(dict.fromkeys(options.experiment))
+    try:
+        asked = Options(names, tuple(dict.fromkeys(options.data)), options.seeds, options.quick, options.device, options.out)
+        outcome = reproduce(asked, EXPERIMENTS, shlex.join(["fishergauge", *given]), _say)
+    except (OptionError, DataError, MissingExtraError) as error:
+        print(f"fishergauge: {error}", file=sys.stderr)
+        return 2
+    return 1 if outcome.failures else 0
+
+
+def _say(line: str) -> None:
+    """Print a line, above the progress bar where there is one."""
+    if sys.stderr.isatty():
+        try:
+            from tqdm import tqdm
+        except ModuleNotFoundError:
+            pass
+        else:
+            tqdm.write(line)
+            return
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

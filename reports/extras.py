@@ -1,0 +1,31 @@
+"""Packages of the extra ``report``, imported where they are needed."""
+
+import importlib
+from typing import Any
+
+
+class MissingExtraError(ImportError):
+    """A package of an optional extra is not installed; the message says how to get it."""
+
+
+def require(module: str) -> Any:
+    """Import a module of the extra ``report``.
+
+    Args:
+        module: its dotted name.
+
+    Returns:
+        The module.
+
+    Raises:
+        MissingExtraError: it is not installed.
+
+    Example:
+        >>> require("json").__name__
+        'json'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = {"sklearn": "scikit-learn"}.get(module.partition(".")[0], module.partition(".")[0])
+        raise MissingExtraError(f"{package} is not installed; run: pip install 'fishergauge[report]'") from error

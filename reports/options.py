@@ -1,0 +1,48 @@
+"""What a reproduction is asked to do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class OptionError(ValueError):
+    """An option that cannot be honoured; the message names cause and remedy."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a reproduction is asked to do.
+
+    Args:
+        experiments: names out of ``"e1"`` to ``"e4"``, in order.
+        data: names of data sets, in order.
+        seeds: how many seeds, 0 to ``seeds - 1``; None stands for the published number of each experiment.
+        quick: a few seconds instead of minutes: fewer seeds and coarser grids.
+        device: ``"cpu"`` or ``"cuda"``.
+        out: folder of the results; finished cells in it are kept and used.
+
+    Raises:
+        OptionError: ``seeds`` is below one, or nothing is asked for.
+
+    Example:
+        >>> Options(experiments=("e4",), data=("synthetic",)).seed_count(3)
+        3
+    """
+
+    experiments: tuple[str, ...] = ("e1", "e2", "e3", "e4")
+    data: tuple[str, ...] = ("synthetic", "digits")
+    seeds: int | None = None
+    quick: bool = False
+    device: str = "cpu"
+    out: Path = Path("out")
+
+    def __post_init__(self) -> None:
+        if self.seeds is not None and self.seeds < 1:
+            raise OptionError(f"--seeds must be at least 1, not {self.seeds}; leave it out for the published number")
+        if not self.experiments or not self.data:
+            raise OptionError("nothing to do: name at least one experiment and one data set")
+
+    def seed_count(self, published: int, quick: int = 1) -> int:
+        """How many seeds an experiment runs: what was asked for, else the published or the quick number."""
+        if self.seeds is not None:
+            return self.seeds
+        return min(published, quick) if self.quick else published

@@ -1,0 +1,169 @@
+"""Run experiments: cells, artefacts, ledger, provenance."""
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from fishergauge.reports.cell import Cell, Record
+from fishergauge.reports.cost_table import cost_markdown, cost_table
+from fishergauge.reports.data import load
+from fishergauge.reports.experiment import Experiment
+from fishergauge.reports.extras import MissingExtraError, require
+from fishergauge.reports.ledger import LedgerEntry, write_ledger
+from fishergauge.reports.options import OptionError, Options
+from fishergauge.reports.provenance import write_provenance
+from fishergauge.reports.store import Store
+from fishergauge.reports.tables import write_csv, write_json
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Outcome:
+    """What a run has done: its results, how many cells it computed and kept, and what failed."""
+
+    results: dict[Cell, Record] = field(default_factory=dict)
+    computed: int = 0
+    kept: int = 0
+    failures: list[str] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
+
+
+def reproduce(options: Options, experiments: Mapping[str, Experiment], command: str = "", say: Say = print) -> Outcome:
+    """Run the experiments that the options ask for, or what of them is not finished yet.
+
+    A cell that fails is reported with its traceback, and the rest goes on; so is an artefact.
+
+    Args:
+        options: what to do.
+        experiments: by name.
+        command: the command line, for the record of origin.
+        say: prints a line.
+
+    Returns:
+        The outcome.
+
+    Raises:
+        OptionError: an option cannot be honoured.
+        DataError: there is no such data set.
+        MissingExtraError: a package of the extra ``report`` is missing.
+    """
+    check_options(options, experiments)
+    store, outcome = Store(options.out, say), Outcome()
+    chosen = {name: experiments[name].cells(options) for name in options.experiments}
+    cells = list(dict.fromkeys(cell for group in chosen.values() for cell in group))
+    for cell in _progress(cells, say):
+        record = store.get(cell, options.device)
+        if record is None:
+            start = time.perf_counter()
+            try:
+                record = store.put(cell, options.device, experiments[cell.experiment].run(cell, options.device))
+            except Exception:
+                _failed(outcome, f"{cell.label} failed", say)
+                continue
+            outcome.computed += 1
+            say(f"{cell.label}: {time.perf_counter() - start:.1f} s")
+        else:
+            outcome.kept += 1
+        outcome.results[cell] = record
+    entries: list[LedgerEntry] = []
+    for data in options.data:
+        for name, group in chosen.items():
+            results = [(cell, outcome.results[cell]) for cell in group if cell.data == data and cell in outcome.results]
+            entries += _conclude(experiments[name], data, results, options.out / data, outcome, say)
+    _finish(options, entries, cells, command, outcome, say)
+    return outcome
+
+
+def check_options(options: Options, experiments: Mapping[str, Experiment]) -> None:
+    """Refuse what cannot be done before anything is computed, and make the folder of the results."""
+    unknown = [name for name in options.experiments if name not in experiments]
+    if unknown:
+        raise OptionError(f"there is no experiment {unknown[0]!r}; choose from {', '.join(experiments)}, all")
+    try:
+        device = torch.device(options.device)
+    except RuntimeError as error:
+        raise OptionError(f"{options.device!r} is no device; use cpu or cuda") from error
+    if device.type == "cuda" and torch.cuda.device_count() == 0:
+        raise OptionError("no CUDA device is available; use --device cpu, or make one visible to this process")
+    if device.type not in ("cpu", "cuda"):
+        raise OptionError(f"{options.device!r} is not supported; use cpu or cuda")
+    require("matplotlib")
+    for data in options.data:
+        load(data, options.device)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        probe = options.out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OptionError(f"--out {options.out} is a file; name a folder") from error
+    except OSError as error:
+        raise OptionError(f"--out {options.out} cannot be written ({error.strerror}); name another folder") from error
+
+
+def _conclude(
+    experiment: Experiment, data: str, results: list[tuple[Cell, Record]], folder: Path, outcome: Outcome, say: Say
+) -> list[LedgerEntry]:
+    """Artefacts and ledger entries of one experiment on one data set."""
+    if not results:
+        return []
+    folder.mkdir(exist_ok=True)
+    try:
+        outcome.paths += experiment.artefacts(data, results, folder)
+    except Exception:
+        _failed(outcome, f"the artefacts of {experiment.name} on {data} failed", say)
+    try:
+        return experiment.entries(data, results)
+    except Exception:
+        _failed(outcome, f"the ledger entries of {experiment.name} on {data} failed", say)
+        return []
+
+
+def _finish(options: Options, entries: list[LedgerEntry], cells: list[Cell], command: str, outcome: Outcome, say: Say) -> None:
+    """Costs, ledger and provenance."""
+    tables = {}
+    for data in options.data:
+        rows = [row for cell, record in outcome.results.items() if cell.data == data for row in record.get("costs", [])]
+        tables[data] = cost_table(rows)
+        if rows:
+            outcome.paths.append(write_csv(tables[data], options.out / data / "cost.csv"))
+            outcome.paths.append(write_json({"schema": 1, "costs": tables[data]}, options.out / data / "cost.json"))
+    outcome.paths += write_ledger(entries, options.out, cost_markdown(tables))
+    done = [cell for cell in cells if cell in outcome.results]
+    outcome.paths.append(write_provenance(outcome.paths, done, options.device, command, options.out))
+    for entry in entries:
+        say(f"{entry.id} on {entry.data}: {entry.verdict}. {entry.statement}")
+    for data, table in tables.items():
+        for row in table:
+            say(f"{row['task']} on {data}: {row['speedup']:.1f} times faster, {row['memory_ratio']:.0f} times less memory")
+    say(f"{outcome.computed} cells computed, {outcome.kept} kept, {len(outcome.failures)} failures")
+    say(f"the ledger of claims: {options.out / 'claims.md'}")
+    for failure in outcome.failures:
+        say(f"FAILED: {failure}")
+
+
+def _failed(outcome: Outcome, what: str, say: Say) -> None:
+    """Report the exception that is being handled."""
+    outcome.failures.append(f"{what}: {sys.exc_info()[1]!r}")
+    say(f"{what}:\n{traceback.format_exc()}")
+
+
+def _progress(cells: Iterable[Cell], say: Say) -> Iterator[Cell]:
+    """The cells, with a progress bar where someone watches."""
+    if not sys.stderr.isatty():
+        yield from cells
+        return
+    try:
+        bar = require("tqdm").tqdm(list(cells), unit="cell")
+    except MissingExtraError:
+        yield from cells
+        return
+    for cell in bar:
+        bar.set_description(cell.label)
+        yield cell

@@ -1,0 +1,45 @@
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fishergauge.reports.jsonable import jsonable
+from fishergauge.reports.ledger import LedgerEntry, write_ledger
+
+ENTRY = LedgerEntry("E4.1", "e4", "synthetic", "a | b", "paper", "1e-10", "2e-10", "3e-10", "confirmed", "why", {"x": 1.5})
+
+
+def test_the_ledger_is_written_three_times_with_the_same_content(tmp_path: Path) -> None:
+    other = replace(ENTRY, data="digits", figures={"x": float("nan")})
+    paths = write_ledger([ENTRY, other], tmp_path, "## Appendix")
+    assert [path.name for path in paths] == ["claims.csv", "claims.md", "claims.json"]
+    with paths[0].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["data"] for row in rows] == ["digits", "synthetic"]
+    assert json.loads(rows[0]["figures"]) == {"x": None, "x_reason": "nan"}
+    page = paths[1].read_text()
+    assert "a \\| b" in page
+    assert page.endswith("## Appendix\n")
+    claims = json.loads(paths[2].read_text())["claims"]
+    assert claims[1]["figures"] == {"x": 1.5}
+
+
+def test_bad_entries_are_refused(tmp_path: Path) -> None:
+    for verdict in ("probably", "confirmed only if ", ""):
+        with pytest.raises(ValueError, match="is no verdict"):
+            replace(ENTRY, verdict=verdict)
+    assert replace(ENTRY, verdict="confirmed only if n > 3").verdict.endswith("3")
+    with pytest.raises(ValueError, match="must differ"):
+        write_ledger([ENTRY, ENTRY], tmp_path)
+
+
+def test_jsonable() -> None:
+    assert jsonable({"a": [1.0, float("nan"), float("-inf")]}) == {"a": [1.0, None, None], "a_reason": "-inf, nan"}
+    assert jsonable({"a": float("inf"), "a_reason": "overflow"}) == {"a": None, "a_reason": "overflow"}
+    assert jsonable((torch.tensor([1, 2]), Path("x"), True, None)) == [[1, 2], "x", True, None]
+    assert jsonable(torch.tensor(2.0)) == 2.0
+    with pytest.raises(TypeError, match="set does not go into JSON"):
+        jsonable({"a": {1}})
