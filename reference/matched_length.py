@@ -49,7 +49,9 @@ def matched_length(kl: Callable[[Tensor], Tensor], target: Tensor, guess: Tensor
     log_guess, log_target = (x.detach().cpu().double().numpy() for x in (guess.log(), target.log()))
 
     def excess(log_length: NDArray[np.float64], log_goal: NDArray[np.float64]) -> NDArray[np.float64]:
-        divergence = kl(torch.as_tensor(log_length).exp().to(guess)).clamp(min=torch.finfo(guess.dtype).tiny)
+        divergence = kl(torch.as_tensor(log_length).exp().to(guess))
+        # a divergence that underflows or overflows is still on the right side of the target
+        divergence = divergence.clamp(torch.finfo(guess.dtype).tiny, torch.finfo(guess.dtype).max)
         return np.asarray(divergence.log().detach().cpu().double().numpy() - log_goal)
 
     bracket = elementwise.bracket_root(

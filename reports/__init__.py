@@ -1,0 +1,1 @@
+"""Experiments, the ledger of claims, figures, and the command line."""

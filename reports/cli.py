@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--seeds", type=int, metavar="N", help="number of seeds (default: as published)")
     run.add_argument("--quick", action="store_true", help="fewer seeds and coarser grids: seconds instead of minutes")
     run.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    run.add_argument("--jobs", "-j", type=int, metavar="N", help="processes at the same time (default: one a core)")
     run.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default: out)")
     return root
 
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
     from fishergauge.reports.data import DataError  # torch is imported only for work, not for --help
+    from fishergauge.reports.engine import available_cores
     from fishergauge.reports.experiments import EXPERIMENTS
     from fishergauge.reports.extras import MissingExtraError
     from fishergauge.reports.options import OptionError, Options
@@ -56,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     names = NAMES if "all" in options.experiment else tuple(dict.fromkeys(options.experiment))
     try:
-        asked = Options(names, tuple(dict.fromkeys(options.data)), options.seeds, options.quick, options.device, options.out)
+        jobs = available_cores() if options.jobs is None else options.jobs
+        data = tuple(dict.fromkeys(options.data))
+        asked = Options(names, data, options.seeds, options.quick, options.device, options.out, jobs)
         outcome = reproduce(asked, EXPERIMENTS, shlex.join(["fishergauge", *given]), _say)
     except (OptionError, DataError, MissingExtraError) as error:
         print(f"fishergauge: {error}", file=sys.stderr)

@@ -195,7 +195,8 @@ def _matched(tables: Tables) -> Claim:
     return Claim(
         "The steps of both methods have matched per-step KL, epsilon.",
         "kl_step equal for both methods",
-        f"true KL over epsilon at {last:g}: SGD {ratios['sgd'].iloc[-1]:.4f}, natural gradient {ratios['natgrad'].iloc[-1]:.4f}",
+        f"true KL over epsilon at {last:g}: SGD {ratios['sgd'].iloc[-1]:.4f}, "
+        f"natural gradient {ratios['natgrad'].iloc[-1]:.4f}",
         f"lengths by root finding: largest error {error:.1e}",
         judge_matched(ratios),
         {

@@ -77,17 +77,19 @@ def _start(inputs: Tensor, targets: Tensor, weight: Tensor) -> Start:
     own = inputs.new_zeros(width, size)
     expected, observed = inputs.new_zeros(classes, width), inputs.new_zeros(classes, width)
     partition = inputs.new_zeros(())
-    buffer = inputs.new_empty(min(CHUNK, count), classes, width)
+    buffer = inputs.new_empty(classes, width, min(CHUNK, count))  # samples last: long rows
     for first in range(0, count, CHUNK):
         x = inputs[first : first + CHUNK]
-        p = x @ weight.T
-        normalisers = p.logsumexp(1, keepdim=True)
-        partition += normalisers.sum()
-        p.sub_(normalisers).exp_()
-        products = torch.mul(p[:, :, None], x[:, None, :], out=buffer[: len(x)]).view(len(x), size)
-        fisher.addmm_(products.T, products, alpha=-1)
-        own.addmm_(x.T, products)
-        expected.addmm_(p.T, x)
+        columns = x.T.contiguous()
+        p = weight @ columns
+        top = p.amax(0)
+        totals = p.sub_(top).exp_().sum(0)
+        partition += (top + totals.log()).sum()
+        p /= totals
+        products = torch.mul(p[:, None], columns, out=buffer[..., : len(x)]).reshape(size, len(x))
+        fisher.addmm_(products, products.T, alpha=-1)
+        own.addmm_(columns, products.T)
+        expected.addmm_(p, x)
         observed.index_add_(0, targets[first : first + CHUNK], x)
     blocks = fisher.view(classes, width, classes, width).diagonal(dim1=0, dim2=2)
     blocks += own.view(width, classes, width).transpose(1, 2)
@@ -111,21 +113,21 @@ def _outcomes(inputs: Tensor, weight: Tensor, directions: Tensor, lengths: Tenso
     """Mean log partition function and the notebook's ``kl_step`` after every step: ``(2, E)`` each."""
     classes, steps = len(weight), lengths.shape[1]
     partitions, reported = torch.zeros_like(lengths), torch.zeros_like(lengths)
-    buffers = inputs.new_empty(2, min(CHUNK, len(inputs)), 2, steps, classes)
-    moves = directions.reshape(2 * classes, -1).T
+    buffers = inputs.new_empty(2, 2, steps, classes, min(CHUNK, len(inputs)))  # samples last: long rows
+    moves = directions.reshape(2 * classes, -1)
     for first in range(0, len(inputs), CHUNK):
-        x = inputs[first : first + CHUNK]
-        p, terms = buffers[:, : len(x)]
-        torch.mul((x @ moves).view(len(x), 2, 1, classes), -lengths[:, :, None], out=p)
-        p += (x @ weight.T)[:, None, None, :]
-        top = p.amax(-1, keepdim=True)
+        x = inputs[first : first + CHUNK].T
+        p, terms = buffers[..., : x.shape[1]]
+        torch.mul((moves @ x).view(2, 1, classes, -1), -lengths[:, :, None, None], out=p)
+        p += weight @ x
+        top = p.amax(2, keepdim=True)
         p.sub_(top).exp_()
-        totals = p.sum(-1, keepdim=True)
+        totals = p.sum(2, keepdim=True)
         p /= totals
-        partitions += (top + totals.log_())[..., 0].sum(0)
+        partitions += (top + totals.log_()).sum((2, 3))
         torch.add(p, GUARD, out=terms)  # the mistake: before and after are both the distribution after the step
         torch.div(p, terms, out=terms).add_(GUARD).log_().mul_(p)
-        reported -= terms.sum((0, 3))
+        reported -= terms.sum((2, 3))
     return partitions / len(inputs), reported / len(inputs)
 
 

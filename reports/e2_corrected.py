@@ -54,10 +54,11 @@ def matched_training(data: DataSet, weight: Tensor, epsilons: Sequence[float], e
             natural = NaturalGradients(data.inputs)
         if step == epochs or not runs:
             break
-        directions = torch.matmul((short_softmax(logits) - onehot).mT, data.inputs) / len(data.inputs)
+        p = short_softmax(logits)
+        directions = torch.matmul((p - onehot).mT, data.inputs) / len(data.inputs)
         directions[1::2] = natural(logits[1::2], directions[1::2])
         changes = torch.matmul(data.inputs, directions.mT)
-        lengths = Rays(logits, changes).matched_length(goals)[:, None, None]
+        lengths = Rays(logits, changes, p).matched_length(goals)[:, None, None]
         if step % 25 == 0:
             kl = categorical_kl(logits, logits - lengths * changes).mean(-1)
             error = max(error, float((kl / goals - 1).abs().max()))

@@ -19,9 +19,10 @@ class Options:
         quick: a few seconds instead of minutes: fewer seeds and coarser grids.
         device: ``"cpu"`` or ``"cuda"``.
         out: folder of the results; finished cells in it are kept and used.
+        jobs: how many processes compute at the same time.
 
     Raises:
-        OptionError: ``seeds`` is below one, or nothing is asked for.
+        OptionError: ``seeds`` or ``jobs`` is below one, or nothing is asked for.
 
     Example:
         >>> Options(experiments=("e4",), data=("synthetic",)).seed_count(3)
@@ -34,10 +35,13 @@ class Options:
     quick: bool = False
     device: str = "cpu"
     out: Path = Path("out")
+    jobs: int = 1
 
     def __post_init__(self) -> None:
         if self.seeds is not None and self.seeds < 1:
             raise OptionError(f"--seeds must be at least 1, not {self.seeds}; leave it out for the published number")
+        if self.jobs < 1:
+            raise OptionError(f"--jobs must be at least 1, not {self.jobs}; leave it out for one process a core")
         if not self.experiments or not self.data:
             raise OptionError("nothing to do: name at least one experiment and one data set")
 

@@ -26,10 +26,12 @@ class Rays:
     Args:
         logits: W x, ``(N, C)``, or ``(L, N, C)`` where the lines start at different points.
         changes: V x, ``(L, N, C)``; a single line may be evaluated at any number of lengths.
+        probabilities: the softmax of the logits, where it is at hand.
     """
 
-    def __init__(self, logits: Tensor, changes: Tensor) -> None:
-        self.probabilities = short_softmax(logits).expand_as(changes)
+    def __init__(self, logits: Tensor, changes: Tensor, probabilities: Tensor | None = None) -> None:
+        known = short_softmax(logits) if probabilities is None else probabilities
+        self.probabilities = known.expand_as(changes)
         self.centred = changes - (self.probabilities * changes).sum(-1, keepdim=True)
         self.largest = self.centred.abs().amax((1, 2))
 

@@ -1,9 +1,8 @@
 """Run experiments: cells, artefacts, ledger, provenance."""
 
 import sys
-import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import torch
 from fishergauge.reports.cell import Cell, Record
 from fishergauge.reports.cost_table import cost_markdown, cost_table
 from fishergauge.reports.data import load
+from fishergauge.reports.engine import Computed, compute
 from fishergauge.reports.experiment import Experiment
-from fishergauge.reports.extras import MissingExtraError, require
+from fishergauge.reports.extras import require
 from fishergauge.reports.ledger import LedgerEntry, write_ledger
 from fishergauge.reports.options import OptionError, Options
 from fishergauge.reports.provenance import write_provenance
@@ -57,20 +57,19 @@ def reproduce(options: Options, experiments: Mapping[str, Experiment], command: 
     store, outcome = Store(options.out, say), Outcome()
     chosen = {name: experiments[name].cells(options) for name in options.experiments}
     cells = list(dict.fromkeys(cell for group in chosen.values() for cell in group))
-    for cell in _progress(cells, say):
-        record = store.get(cell, options.device)
-        if record is None:
-            start = time.perf_counter()
-            try:
-                record = store.put(cell, options.device, experiments[cell.experiment].run(cell, options.device))
-            except Exception:
-                _failed(outcome, f"{cell.label} failed", say)
-                continue
-            outcome.computed += 1
-            say(f"{cell.label}: {time.perf_counter() - start:.1f} s")
-        else:
-            outcome.kept += 1
-        outcome.results[cell] = record
+    kept = {cell: record for cell in cells if (record := store.get(cell, options.device)) is not None}
+    outcome.kept = len(kept)
+    outcome.results.update(kept)
+    missing = [cell for cell in cells if cell not in kept]
+    for computed in _progress(compute(missing, experiments, options.device, options.jobs), len(missing)):
+        label = computed.cell.label
+        if computed.record is None:
+            outcome.failures.append(f"{label} failed: {computed.error}")
+            say(f"{label} failed:\n{computed.trace}")
+            continue
+        outcome.results[computed.cell] = store.put(computed.cell, options.device, computed.record)
+        outcome.computed += 1
+        say(f"{label}: {computed.seconds:.1f} s")
     entries: list[LedgerEntry] = []
     for data in options.data:
         for name, group in chosen.items():
@@ -93,7 +92,8 @@ def check_options(options: Options, experiments: Mapping[str, Experiment]) -> No
         raise OptionError("no CUDA device is available; use --device cpu, or make one visible to this process")
     if device.type not in ("cpu", "cuda"):
         raise OptionError(f"{options.device!r} is not supported; use cpu or cuda")
-    require("matplotlib")
+    for module in ("matplotlib", "joblib", "tqdm"):
+        require(module)
     for data in options.data:
         load(data, options.device)
     try:
@@ -154,16 +154,12 @@ def _failed(outcome: Outcome, what: str, say: Say) -> None:
     say(f"{what}:\n{traceback.format_exc()}")
 
 
-def _progress(cells: Iterable[Cell], say: Say) -> Iterator[Cell]:
-    """The cells, with a progress bar where someone watches."""
+def _progress(computed: Iterator[Computed], total: int) -> Iterator[Computed]:
+    """The cells as they end, with a progress bar where someone watches."""
     if not sys.stderr.isatty():
-        yield from cells
+        yield from computed
         return
-    try:
-        bar = require("tqdm").tqdm(list(cells), unit="cell")
-    except MissingExtraError:
-        yield from cells
-        return
-    for cell in bar:
-        bar.set_description(cell.label)
-        yield cell
+    bar = require("tqdm").tqdm(computed, total=total, unit="cell")
+    for one in bar:
+        bar.set_description(one.cell.label)
+        yield one

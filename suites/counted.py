@@ -29,11 +29,11 @@ class Counts:
     peak_bytes: int = 0
 
 
-class _Tally(TorchDispatchMode):
+class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows the storages that operations create until they are freed."""
 
     def __init__(self, counts: Counts) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.counts = counts
         self.alive: dict[int, int] = {}
 

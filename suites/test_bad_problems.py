@@ -94,9 +94,9 @@ def test_a_model_that_mixes_samples_is_refused_when_rows_are_asked_for() -> None
         ggn(problem).dense()
 
 
-def test_random_outputs_are_refused_by_torch_itself() -> None:
+def test_random_outputs_are_refused_when_rows_are_asked_for() -> None:
     problem = Problem(_Wrapped(lambda z: nn.functional.dropout(z, training=True)), nn.MSELoss(), [(X, Y)])
-    with pytest.raises(RuntimeError, match="random"):
+    with pytest.raises(ProblemError, match="its outputs are random"):
         ggn(problem).dense()
 
 

@@ -21,7 +21,8 @@ def _direction(problem: Problem) -> Tensor:
     for name, module in problem.model.named_modules():
         if isinstance(module, torch.nn.Embedding) and module.padding_idx is not None:
             pieces[f"{name}.weight"][module.padding_idx] = 0  # a constant, though the outputs depend on it
-    return draws / draws.norm()
+    direction: Tensor = draws / draws.norm()
+    return direction
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
@@ -105,6 +106,8 @@ def _divergence_by_distributions(problem: Problem, other: Problem) -> Tensor:
     if isinstance(problem.loss, torch.nn.BCEWithLogitsLoss):
         each = distributions.kl_divergence(distributions.Bernoulli(logits=here), distributions.Bernoulli(logits=there))
         return each.sum() / here.numel()
+    assert isinstance(problem.loss, torch.nn.CrossEntropyLoss)
     first, second = (distributions.Categorical(logits=z.movedim(1, -1)) for z in (here, there))
     counted = problem.targets != problem.loss.ignore_index
-    return (distributions.kl_divergence(first, second) * counted).sum() / counted.sum()
+    total: Tensor = (distributions.kl_divergence(first, second) * counted).sum()
+    return total / counted.sum()

@@ -83,6 +83,7 @@ def _relabelled(problem: Problem) -> Problem:
         return _with_targets(problem, torch.randn(old.shape, generator=draws, dtype=old.dtype))
     if isinstance(problem.loss, torch.nn.BCEWithLogitsLoss):
         return _with_targets(problem, 1 - old)
+    assert isinstance(problem.loss, torch.nn.CrossEntropyLoss)
     classes = problem.outputs.shape[1]
     shift = torch.randint(1, classes, old.shape, generator=draws)
     return _with_targets(problem, torch.where(old == problem.loss.ignore_index, old, (old + shift) % classes))

@@ -80,4 +80,5 @@ def _reweighted_least_squares(problem: Problem) -> Tensor:
     odds = score.sigmoid()
     spread = odds * (1 - odds)
     response = score + (problem.targets - odds) / spread
-    return torch.linalg.lstsq(spread.sqrt() * design, spread.sqrt() * response).solution[:, 0]
+    solution: Tensor = torch.linalg.lstsq(spread.sqrt() * design, spread.sqrt() * response).solution
+    return solution[:, 0]

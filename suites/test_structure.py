@@ -46,14 +46,14 @@ def test_blocks_diagonal_and_trace_are_those_of_the_dense_matrix(name: str, quan
     assert_close(matrix.diagonal(), dense.diagonal(), "diagonal", scale=scale)
     assert_close(matrix.trace(), dense.diagonal().sum(), "trace", scale=scale * problem.num_parameters**0.5)
     for per in ("layer", "parameter"):
-        slices = block_slices(problem, per)  # type: ignore[arg-type]
-        blocks = matrix.blocks(per)  # type: ignore[arg-type]
+        slices = block_slices(problem, per)
+        blocks = matrix.blocks(per)
         assert list(blocks) == list(slices)
         expected = torch.zeros_like(dense)
         for block, part in zip(blocks.values(), slices.values(), strict=True):
             assert_close(block, dense[part, part], f"block per {per}", scale=scale)
             expected[part, part] = dense[part, part]
-        assert_close(matrix.block_diagonal(per), expected, f"block diagonal per {per}", scale=scale)  # type: ignore[arg-type]
+        assert_close(matrix.block_diagonal(per), expected, f"block diagonal per {per}", scale=scale)
 
 
 @every_problem

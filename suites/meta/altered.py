@@ -1,33 +1,12 @@
-"""A curvature matrix given by its dense form, from which the defects are built."""
+"""Changes of a dense curvature matrix, from which the defects are built."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from fishergauge.reference import Curvature, Problem, block_slices
-from fishergauge.reference.curvature import Per
-
-
-class Altered(Curvature):
-    """All operations of :class:`~fishergauge.reference.Curvature` from one dense matrix."""
-
-    def __init__(self, problem: Problem, matrix: Tensor) -> None:
-        super().__init__(problem)
-        self.matrix = matrix
-
-    def dense(self) -> Tensor:
-        return self.matrix
-
-    def diagonal(self) -> Tensor:
-        return self.matrix.diagonal()
-
-    def blocks(self, per: Per = "layer") -> dict[str, Tensor]:
-        return {name: self.matrix[part, part] for name, part in block_slices(self.problem, per).items()}
-
-    def _products(self, vectors: Tensor) -> Tensor:
-        return vectors @ self.matrix.T
-
+from fishergauge.reference import Curvature, Problem
+from fishergauge.suites.dense import Dense
 
 Change = Callable[[Problem, Tensor], Tensor]
 OfProblem = Callable[[Problem], Curvature]
@@ -35,7 +14,7 @@ OfProblem = Callable[[Problem], Curvature]
 
 def altered(quantity: OfProblem, change: Change) -> OfProblem:
     """The quantity with its dense matrix changed; all its operations follow."""
-    return lambda problem: Altered(problem, change(problem, quantity(problem).dense()))
+    return lambda problem: Dense(problem, change(problem, quantity(problem).dense()))
 
 
 def inconsistent(quantity: OfProblem, operation: str) -> OfProblem:
@@ -53,6 +32,13 @@ def inconsistent(quantity: OfProblem, operation: str) -> OfProblem:
         return matrix
 
     return build
+
+
+class AnyShape(Dense):
+    """Multiplies with whatever comes."""
+
+    def __matmul__(self, vectors: Tensor) -> Tensor:
+        return vectors
 
 
 def asymmetric(problem: Problem, matrix: Tensor) -> Tensor:
@@ -108,5 +94,5 @@ def per_batch(problem: Problem, matrix: Tensor) -> Tensor:
 
 def _positions(problem: Problem) -> list[Tensor]:
     indices = torch.arange(problem.num_parameters)
-    pieces = indices.split([p.numel() for p in problem.parameters.values()])
+    pieces = torch.split(indices, [p.numel() for p in problem.parameters.values()])
     return [piece.view(p.shape) for piece, p in zip(pieces, problem.parameters.values(), strict=True)]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from fishergauge import reference
 from fishergauge.reference import Curvature, Problem
 from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.terms import terms_of
+from fishergauge.suites.dense import Dense
 from fishergauge.suites.meta import altered as a
 from fishergauge.suites.quantities import Quantities
 
@@ -20,13 +22,13 @@ MATRICES = ("hessian", "ggn", "fisher", "fisher_type2", "empirical_fisher")
 
 def all_matrices(change: a.Change) -> Quantities:
     """The same change of every matrix."""
-    changed = {name: a.altered(RIGHT.named(name), change) for name in MATRICES}
+    changed: dict[str, Any] = {name: a.altered(RIGHT.named(name), change) for name in MATRICES}
     return replace(RIGHT, monte_carlo_fisher=_altered_monte_carlo(change), **changed)
 
 
 def all_operations(operation: str) -> Quantities:
     """One operation of every matrix inconsistent with the others."""
-    changed = {name: a.inconsistent(RIGHT.named(name), operation) for name in MATRICES}
+    changed: dict[str, Any] = {name: a.inconsistent(RIGHT.named(name), operation) for name in MATRICES}
 
     def monte_carlo(problem: Problem, samples: int, generator: torch.Generator) -> Curvature:
         return a.inconsistent(lambda p: reference.monte_carlo_fisher(p, samples, generator), operation)(problem)
@@ -63,7 +65,7 @@ def most_likely_labels(problem: Problem, samples: int, generator: torch.Generato
 
 def over_samples(problem: Problem, samples: int, generator: torch.Generator) -> Curvature:
     """Each of S losses divided by S before the outer product, so that the estimate is F / S (kazukiosawa/asdl)."""
-    return a.Altered(problem, reference.monte_carlo_fisher(problem, samples, generator).dense() / samples)
+    return Dense(problem, reference.monte_carlo_fisher(problem, samples, generator).dense() / samples)
 
 
 def cancelling_softmax(problem: Problem) -> Curvature:
@@ -71,7 +73,7 @@ def cancelling_softmax(problem: Problem) -> Curvature:
     terms, jacobian = terms_of(problem), reference.output_jacobian(problem)
     p = terms.outputs.sigmoid() if isinstance(problem.loss, nn.BCEWithLogitsLoss) else terms.outputs.softmax(-1)
     outer = torch.diag_embed(p * p) if isinstance(problem.loss, nn.BCEWithLogitsLoss) else p[:, :, None] * p[:, None, :]
-    return a.Altered(problem, torch.einsum("kcp,kcd,kdq->pq", jacobian, torch.diag_embed(p) - outer, jacobian) / terms.divisor)
+    return Dense(problem, torch.einsum("kcp,kcd,kdq->pq", jacobian, torch.diag_embed(p) - outer, jacobian) / terms.divisor)
 
 
 def cancelling_residuals(problem: Problem) -> Tensor:
@@ -84,7 +86,7 @@ def cancelling_residuals(problem: Problem) -> Tensor:
 def cancelling_empirical_fisher(problem: Problem) -> Curvature:
     """Outer products of such gradients of a single sample."""
     slope = cancelling_residuals(problem)
-    return a.Altered(problem, torch.outer(slope, slope))
+    return Dense(problem, torch.outer(slope, slope))
 
 
 def cancelling_closed_form(inputs: Tensor, logits: Tensor) -> Tensor:
@@ -114,20 +116,20 @@ def swapped_kfac(inputs: Tensor, logits: Tensor) -> Tensor:
 def batch_gradient_as_sample(problem: Problem) -> Curvature:
     """(mean g)^2 in place of mean g^2, as in early elastic weight consolidation (kuc2477/pytorch-ewc#1)."""
     slope = reference.gradient(problem)
-    return a.Altered(problem, torch.outer(slope, slope))
+    return Dense(problem, torch.outer(slope, slope))
 
 
 def ignored_labels_counted(problem: Problem) -> Curvature:
     """Masked labels count in the divisor."""
     labels = terms_of(problem).labels
     share = float((labels != -100).double().mean()) if not labels.is_floating_point() else 1.0
-    return a.Altered(problem, share * reference.ggn(problem).dense())
+    return Dense(problem, share * reference.ggn(problem).dense())
 
 
 def growing_damping() -> Callable[[Problem], Curvature]:
     """Damping added in place, so that it grows with each use (f-dangel/curvlinops#156)."""
 
-    class Growing(a.Altered):
+    class Growing(Dense):
         def dense(self) -> Tensor:
             self.matrix = self.matrix + 1e-3 * torch.eye(len(self.matrix), dtype=self.matrix.dtype)
             return self.matrix
@@ -139,6 +141,12 @@ def leaves_gradients(problem: Problem) -> Curvature:
     """Accumulates into ``grad``."""
     problem.loss(problem.model(problem.inputs), problem.targets).backward()
     return reference.ggn(problem)
+
+
+def draws_globally(problem: Problem) -> Curvature:
+    """Moves the global generator."""
+    torch.rand(())
+    return reference.fisher(problem)
 
 
 def leaves_a_hook(problem: Problem) -> Curvature:
@@ -188,6 +196,6 @@ def transposed_inverse(matrix: Tensor, *_: object) -> Tensor:
     return matrix
 
 
-UNSOLVED: Mapping[str, Callable[..., Tensor]] = dict.fromkeys(
+UNSOLVED: Mapping[str, Any] = dict.fromkeys(
     ("solve_psd", "solve_damped", "conjugate_gradients", "woodbury_solve"), gradient_returned
 )
