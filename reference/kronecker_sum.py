@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-CHUNK = 512  # samples at a time: the packed factors stay in the cache
+CHUNK = 256  # samples at a time: the packed factors stay in the cache
 
 
 def sum_of_kronecker_products(left: Callable[[slice], Tensor], vectors: Tensor) -> Tensor:
@@ -18,14 +18,14 @@ def sum_of_kronecker_products(left: Callable[[slice], Tensor], vectors: Tensor) 
 
     Args:
         left: the packed upper triangles of H (row-major, as ``torch.triu_indices``) of a slice of the
-            samples: ``slice -> (n, C (C + 1) / 2)``.
+            samples, one column a sample: ``slice -> (C (C + 1) / 2, n)``.
         vectors: x, ``(N, D)``.
 
     Returns:
         ``(C D, C D)``, exactly symmetric, indexed by ``c D + d``.
 
     Example:
-        >>> sum_of_kronecker_products(lambda part: torch.ones(2, 1)[part], torch.tensor([[1.0], [2.0]]))
+        >>> sum_of_kronecker_products(lambda part: torch.ones(1, 2)[:, part], torch.tensor([[1.0], [2.0]]))
         tensor([[5.]])
     """
     count, width = vectors.shape
@@ -33,12 +33,12 @@ def sum_of_kronecker_products(left: Callable[[slice], Tensor], vectors: Tensor) 
     packed: Tensor | None = None
     for first in range(0, count, CHUNK):
         part = slice(first, first + CHUNK)
-        x = vectors[part]
-        products = x[:, rows]
-        products *= x[:, columns]
+        x = vectors[part].T.contiguous()  # one row a feature: whole rows are gathered below
+        products = x[rows]
+        products *= x[columns]
         h = left(part)
         # out= and not addmm_, which torch's FLOP counter does not see
-        packed = h.T @ products if packed is None else torch.addmm(packed, h.T, products, out=packed)
+        packed = h @ products.T if packed is None else torch.addmm(packed, h, products.T, out=packed)
     if packed is None:
         raise ValueError("a sum over no samples has no shape")
     return _unpacked(packed, width)

@@ -37,10 +37,10 @@ def softmax_regression_fisher(inputs: Tensor, logits: Tensor) -> Tensor:
     on_diagonal = (rows == columns).nonzero()[:, 0]
 
     def packed_covariances(part: slice) -> Tensor:
-        p = logits[part].softmax(-1)
-        packed = p[:, rows]
-        packed *= p[:, columns].neg_()
-        packed[:, on_diagonal] = p * complements(p)  # p (1 - p) without cancellation
+        p = logits[part].T.softmax(0)
+        packed = p[rows]
+        packed *= p[columns].neg_()
+        packed[on_diagonal] = p * complements(p.T).T  # p (1 - p) without cancellation
         return packed
 
     return sum_of_kronecker_products(packed_covariances, inputs).div_(len(inputs))
@@ -69,9 +69,9 @@ def softmax_regression_empirical_fisher(inputs: Tensor, logits: Tensor, labels: 
     rows, columns = torch.triu_indices(logits.shape[1], logits.shape[1], device=logits.device)
 
     def packed_outer_products(part: slice) -> Tensor:
-        residuals = _residuals(logits[part], labels[part])
-        packed = residuals[:, rows]
-        packed *= residuals[:, columns]
+        residuals = _residuals(logits[part], labels[part]).T.contiguous()
+        packed = residuals[rows]
+        packed *= residuals[columns]
         return packed
 
     return sum_of_kronecker_products(packed_outer_products, inputs).div_(len(inputs))

@@ -45,4 +45,5 @@ class Cell:
     @property
     def label(self) -> str:
         """How a progress bar or a message calls the cell."""
-        return f"{self.experiment} {self.protocol} {self.data} seed {self.seed}"
+        settings = "".join(f", {name} {value}" for name, value in self.settings)
+        return f"{self.experiment} {self.protocol} {self.data} seed {self.seed}{settings}"

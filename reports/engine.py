@@ -3,15 +3,18 @@
 import os
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 
 from fishergauge.reports.cell import Cell, Record
 from fishergauge.reports.experiment import Experiment
 from fishergauge.reports.extras import require
+
+Result = TypeVar("Result")
 
 TIMED = "baseline"  # cells of this protocol measure time and need the machine for themselves
 
@@ -64,6 +67,15 @@ def compute(cells: Sequence[Cell], experiments: Mapping[str, Experiment], device
     except Exception as error:  # a process that died takes its cell with it, not the finished ones
         for cell in unfinished:
             yield Computed(cell, 0.0, None, repr(error), traceback.format_exc())
+
+
+def in_parallel(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], jobs: int) -> list[Result]:
+    """The results of a function for several tuples of arguments, in their order, on ``jobs`` processes."""
+    if jobs == 1 or len(tasks) < 2:
+        return [function(*task) for task in tasks]
+    joblib = require("joblib")
+    results: list[Result] = joblib.Parallel(n_jobs=min(jobs, len(tasks)))(joblib.delayed(function)(*task) for task in tasks)
+    return results
 
 
 def _run(cell: Cell, experiment: Experiment, device: str) -> Computed:

@@ -11,7 +11,7 @@ import torch
 from fishergauge.reports.cell import Cell, Record
 from fishergauge.reports.cost_table import cost_markdown, cost_table
 from fishergauge.reports.data import load
-from fishergauge.reports.engine import Computed, compute
+from fishergauge.reports.engine import Computed, compute, in_parallel
 from fishergauge.reports.experiment import Experiment
 from fishergauge.reports.extras import require
 from fishergauge.reports.ledger import LedgerEntry, write_ledger
@@ -70,11 +70,19 @@ def reproduce(options: Options, experiments: Mapping[str, Experiment], command: 
         outcome.results[computed.cell] = store.put(computed.cell, options.device, computed.record)
         outcome.computed += 1
         say(f"{label}: {computed.seconds:.1f} s")
-    entries: list[LedgerEntry] = []
+    tasks = []
     for data in options.data:
         for name, group in chosen.items():
             results = [(cell, outcome.results[cell]) for cell in group if cell.data == data and cell in outcome.results]
-            entries += _conclude(experiments[name], data, results, options.out / data, outcome, say)
+            if results:
+                tasks.append((experiments[name], data, results, options.out / data))
+    entries: list[LedgerEntry] = []
+    for conclusion in in_parallel(_conclude, tasks, options.jobs):
+        entries += conclusion.entries
+        outcome.paths += conclusion.paths
+        for what, trace in conclusion.failures:
+            outcome.failures.append(what)
+            say(f"{what}\n{trace}")
     _finish(options, entries, cells, command, outcome, say)
     return outcome
 
@@ -107,22 +115,30 @@ def check_options(options: Options, experiments: Mapping[str, Experiment]) -> No
         raise OptionError(f"--out {options.out} cannot be written ({error.strerror}); name another folder") from error
 
 
-def _conclude(
-    experiment: Experiment, data: str, results: list[tuple[Cell, Record]], folder: Path, outcome: Outcome, say: Say
-) -> list[LedgerEntry]:
-    """Artefacts and ledger entries of one experiment on one data set."""
-    if not results:
-        return []
+@dataclass
+class Conclusion:
+    """Artefacts and ledger entries of one experiment on one data set, and what failed, with tracebacks."""
+
+    paths: list[Path] = field(default_factory=list)
+    entries: list[LedgerEntry] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _conclude(experiment: Experiment, data: str, results: list[tuple[Cell, Record]], folder: Path) -> Conclusion:
+    """Write the artefacts of one experiment on one data set, and judge its claims."""
+    conclusion = Conclusion()
     folder.mkdir(exist_ok=True)
     try:
-        outcome.paths += experiment.artefacts(data, results, folder)
-    except Exception:
-        _failed(outcome, f"the artefacts of {experiment.name} on {data} failed", say)
+        conclusion.paths = experiment.artefacts(data, results, folder)
+    except Exception as error:
+        what = f"the artefacts of {experiment.name} on {data} failed: {error!r}"
+        conclusion.failures.append((what, traceback.format_exc()))
     try:
-        return experiment.entries(data, results)
-    except Exception:
-        _failed(outcome, f"the ledger entries of {experiment.name} on {data} failed", say)
-        return []
+        conclusion.entries = experiment.entries(data, results)
+    except Exception as error:
+        what = f"the ledger entries of {experiment.name} on {data} failed: {error!r}"
+        conclusion.failures.append((what, traceback.format_exc()))
+    return conclusion
 
 
 def _finish(options: Options, entries: list[LedgerEntry], cells: list[Cell], command: str, outcome: Outcome, say: Say) -> None:
@@ -146,12 +162,6 @@ def _finish(options: Options, entries: list[LedgerEntry], cells: list[Cell], com
     say(f"the ledger of claims: {options.out / 'claims.md'}")
     for failure in outcome.failures:
         say(f"FAILED: {failure}")
-
-
-def _failed(outcome: Outcome, what: str, say: Say) -> None:
-    """Report the exception that is being handled."""
-    outcome.failures.append(f"{what}: {sys.exc_info()[1]!r}")
-    say(f"{what}:\n{traceback.format_exc()}")
 
 
 def _progress(computed: Iterator[Computed], total: int) -> Iterator[Computed]:

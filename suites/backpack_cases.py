@@ -94,9 +94,7 @@ CASES: dict[str, Case] = {
         CE(),
         HESSIAN | BLOCKS,
     ),
-    "embedding": Case(
-        lambda: seq(nn.Embedding(7, 3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 2)), (4,), CE(), HESSIAN | BLOCKS
-    ),
+    "embedding": Case(lambda: seq(nn.Embedding(7, 3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 2)), (4,), CE(), HESSIAN | BLOCKS),
     "shared-linear": Case(lambda: seq(nn.Linear(3, 4), nn.Tanh(), nn.Flatten(), nn.Linear(8, 2)), (2, 3), CE(), BLOCKS),
     "positions": Case(lambda: seq(nn.Conv1d(3, 4, 2), nn.Tanh(), nn.Conv1d(4, 2, 1)), (3, 5), CE(), FIRST_ORDER),
     "mse-positions": Case(lambda: mlp(2), (4, 3), MSE(), SECOND_ORDER | FIRST_ORDER),

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -41,9 +42,9 @@ class Quantity:
 
 
 def vectors(problem: Problem) -> Tensor:
-    """Two vectors to multiply with: ``(P, 2)``."""
+    """Two vectors to multiply with, ``(P, 2)``: numbers of float32, so that they are the same in every precision."""
     draws = torch.randn(problem.num_parameters, 2, generator=generator("backpack", problem.name), dtype=torch.float64)
-    return draws.to(problem.dtype)
+    return draws.float().to(problem.dtype)
 
 
 def _dense(problem: Problem, matrix: Matrix) -> Tensor:
@@ -55,7 +56,6 @@ def _diagonal(problem: Problem, matrix: Matrix) -> Tensor:
 
 
 def _products(problem: Problem, matrix: Matrix) -> Tensor:
-    # the vectors of a problem in another precision are those of the problem in float32
     return matrix(problem) @ vectors(problem)
 
 
@@ -111,7 +111,7 @@ def assert_routes_meet(name: str, problem: Problem, routes: tuple[str, ...]) -> 
     if name in ("ggn", "empirical_fisher"):
         assert torch.equal(found, found.T), f"{name}: not exactly symmetric"
     for other in routes:
-        matrices = ROUTES[other]
+        matrices = {key: cache(matrix) for key, matrix in ROUTES[other].items()}
         expected = quantity.part(double, matrices[quantity.matrix])
         # rounding is that of the summands: of GGN and residual part in a Hessian, of rows times vectors in a product
         scale = float(expected.norm())
