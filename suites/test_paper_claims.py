@@ -40,12 +40,13 @@ def _scaling(kappa: float) -> Tensor:
     """The paper's map: half of the features times sqrt(kappa), the other half divided by it."""
     factors = torch.full((WIDTH,), 1 / math.sqrt(kappa), dtype=torch.float64)
     factors[: WIDTH // 2] = math.sqrt(kappa)
-    return factors.diag()
+    matrix: Tensor = factors.diag()
+    return matrix
 
 
 def _rotated(kappa: float) -> Tensor:
     """The same condition number in directions that are no features."""
-    basis = torch.linalg.qr(torch.randn(WIDTH, WIDTH, generator=generator("rotation"), dtype=torch.float64))[0]
+    basis: Tensor = torch.linalg.qr(torch.randn(WIDTH, WIDTH, generator=generator("rotation"), dtype=torch.float64))[0]
     return basis @ _scaling(kappa) @ basis.T
 
 

@@ -10,6 +10,7 @@ from fishergauge import reference
 from fishergauge.suites import (
     test_axioms,
     test_confidence,
+    test_devices,
     test_divergence,
     test_fisher_is_ggn,
     test_monte_carlo,
@@ -234,6 +235,10 @@ AXIOMS = [
           name="attention", call="fisher"),
     plant(test_untouched.test_a_failed_computation_leaves_everything_as_it_was, "leaves a hook",
           replace(RIGHT, ggn=d.leaves_a_hook), call="ggn"),
+    plant(test_devices.test_matrices_on_a_device_are_those_of_the_cpu, "product off", d.all_operations("_products"),
+          device="cpu", name="mlp-tanh-softmax", quantity="ggn"),
+    plant(test_devices.test_steps_and_samples_stay_on_their_device, "another device",
+          replace(RIGHT, softmax_regression_fisher=lambda *_: torch.zeros(2, device="meta")), device="cpu"),
 ]  # fmt: skip
 
 SOLVERS = [

@@ -8,7 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from fishergauge import suites
+from fishergauge.suites.meta.paper_plants import PAPER_PLANTS
 from fishergauge.suites.meta.plants import PLANTS, Plant
+
+ALL_PLANTS = PLANTS + PAPER_PLANTS
 
 
 def _is_red(error: BaseException) -> bool:
@@ -16,7 +19,7 @@ def _is_red(error: BaseException) -> bool:
     return isinstance(error, AssertionError | pytest.fail.Exception)
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=[f"{number}-{plant}" for number, plant in enumerate(PLANTS)])
+@pytest.mark.parametrize("plant", ALL_PLANTS, ids=[f"{number}-{plant}" for number, plant in enumerate(ALL_PLANTS)])
 def test_the_planted_defect_turns_the_test_red(plant: Plant) -> None:
     test = _without_hypothesis(plant.test)  # the table holds one example each, so that none has to be searched for
     try:
@@ -46,7 +49,7 @@ def _examining_tests() -> dict[str, Callable[..., None]]:
 
 
 def test_no_examining_test_is_without_its_planted_defect() -> None:
-    planted = {plant.test for plant in PLANTS}
+    planted = {plant.test for plant in ALL_PLANTS}
     missing = [name for name, test in _examining_tests().items() if test not in planted]
     assert not missing, f"never seen to fail: {missing}"
 
