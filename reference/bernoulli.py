@@ -28,20 +28,29 @@ class Bernoulli(ElementwiseLikelihood):
         super().check(outputs, targets)
         if targets.numel() and not (float(targets.min()) >= 0 and float(targets.max()) <= 1):
             raise ProblemError("targets of BCEWithLogitsLoss must lie between 0 and 1")
-        for name, value in (("weight", self.loss.weight), ("pos_weight", self.loss.pos_weight)):
-            width = outputs.shape[-1] if outputs.ndim > 1 else 1
-            if value is not None and value.shape not in ((), (1,), (width,)):
+        width = outputs.shape[-1] if outputs.ndim > 1 else 1
+        per_output: list[tuple[int, ...]] = [(), (1,), (width,)]
+        per_sample: list[tuple[int, ...]] = []
+        if outputs.ndim == 1:
+            per_sample = [(len(outputs),)]
+        elif outputs.ndim == 2:
+            per_sample = [(len(outputs), 1), (len(outputs), width)]
+        for name, value, shapes in (
+            ("weight", self.loss.weight, per_output + per_sample),
+            ("pos_weight", self.loss.pos_weight, per_output),
+        ):
+            if value is not None and tuple(value.shape) not in shapes:
+                allowed = ", ".join(map(str, dict.fromkeys(shapes)))
                 raise ProblemError(
-                    f"BCEWithLogitsLoss: {name} {tuple(value.shape)} must be a scalar or have one entry for each of the "
-                    f"{width} outputs, so that it means the same in every batch"
+                    f"BCEWithLogitsLoss: {name} {tuple(value.shape)} does not fit all outputs together, "
+                    f"{tuple(outputs.shape)}; it may have the shapes {allowed}"
                 )
             if value is not None and bool((value < 0).any()):
                 raise ProblemError(f"BCEWithLogitsLoss: {name} must not be negative; the GGN would be indefinite")
 
     def values(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        loss = functional.binary_cross_entropy_with_logits(
-            outputs, labels, weight=self.loss.weight, pos_weight=self.loss.pos_weight, reduction="none"
-        )
+        weight, positive = self._weights(outputs)
+        loss = functional.binary_cross_entropy_with_logits(outputs, labels, weight, pos_weight=positive, reduction="none")
         return loss.sum(-1)
 
     def residuals(self, outputs: Tensor, labels: Tensor) -> Tensor:
@@ -92,7 +101,9 @@ class Bernoulli(ElementwiseLikelihood):
         return categorical_kl(pair, other_pair).sum(-1)
 
     def _weights(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """weight and pos_weight, ones where there are none, each ``(C,)`` or a scalar."""
-        one = outputs.new_ones(())
+        """weight and pos_weight, ones where there are none, broadcasting against ``(K, C)``."""
+        one = outputs.new_ones(1)
         weight, positive = self.loss.weight, self.loss.pos_weight
+        if weight is not None and weight.ndim == 1 and outputs.shape[-1] == 1:
+            weight = weight[:, None]  # outputs with the sample axis alone
         return (one if weight is None else weight), (one if positive is None else positive)

@@ -80,7 +80,19 @@ def oracle_fisher(problem: Problem) -> Tensor:
 
 
 def _samples(problem: Problem) -> Iterator[tuple[Tensor, Tensor]]:
-    """The samples of all batches one by one, each with a batch axis of size one."""
+    """The samples of all batches one by one, each with a batch axis of size one.
+
+    Raises:
+        UnsupportedError: a weight of the loss has a sample axis, which a single sample lacks.
+    """
+    weight = getattr(problem.loss, "weight", None)
+    width = problem.outputs.shape[-1] if problem.outputs.ndim > 1 else 1
+    if (
+        isinstance(problem.loss, nn.BCEWithLogitsLoss)
+        and weight is not None
+        and tuple(weight.shape) not in ((), (1,), (width,))
+    ):
+        raise UnsupportedError("the oracle takes one sample at a time and does not support a weight for each sample")
     for inputs, targets in problem.batches:
         for n in range(len(inputs)):
             yield inputs[n : n + 1], targets[n : n + 1]

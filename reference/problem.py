@@ -58,7 +58,7 @@ class Problem:
         likelihood = self.likelihood
         collected = []
         with torch.no_grad(), differentiable_attention():
-            for inputs, targets in self.batches:
+            for inputs, _ in self.batches:
                 outputs = self.model(inputs)
                 if not isinstance(outputs, Tensor):
                     raise ProblemError(f"the model must return one tensor, not {type(outputs).__name__}")
@@ -67,8 +67,8 @@ class Problem:
                         f"the model maps {len(inputs)} samples to outputs of shape {tuple(outputs.shape)}; "
                         "the first axis of inputs and outputs must count the samples"
                     )
-                likelihood.check(outputs, targets)
                 collected.append(outputs)
+        likelihood.check(torch.cat(collected), self.targets)
         likelihood.check_divisor(torch.cat(collected), self.targets)
 
     @cached_property

@@ -119,7 +119,7 @@ SHARED = {"loss-per-position", "pooled-positions", "conv1d-tagging", "binary-per
 LAYERS = {"deep-linear", "batch-norm", "cnn"}
 GGN = ALL_EXTENSIONS | LAYERS
 FIRST_ORDER = GGN | SEVERAL_BINARY_LABELS | WEIGHTED
-EVERYTHING = FIRST_ORDER | SHARED | {"scalar-regression"}
+EVERYTHING = FIRST_ORDER | SHARED | {"scalar-regression", "prelu", "recurrent"}
 
 SUPPORTED = {
     "ggn": GGN,

@@ -57,8 +57,8 @@ CASES: dict[str, tuple[Callable[[], Problem], str]] = {
     "negative-weights": (lambda: Problem(LINEAR, nn.CrossEntropyLoss(-torch.ones(3)), [(X, C)]), "must not be negative"),
     "bce-range": (lambda: Problem(LINEAR, nn.BCEWithLogitsLoss(), [(X, Y + 2)]), "must lie between 0 and 1"),
     "bce-weight": (
-        lambda: Problem(LINEAR, nn.BCEWithLogitsLoss(torch.ones(4, 1)), [(X, Y)]),
-        "must be a scalar or have one entry for each of the 3 outputs",
+        lambda: Problem(LINEAR, nn.BCEWithLogitsLoss(torch.ones(2, 1)), [(X[:2], Y[:2]), (X[2:], Y[2:])]),
+        r"weight \(2, 1\) does not fit all outputs together, \(4, 3\); it may have the shapes",
     ),
     "bce-negative": (lambda: Problem(LINEAR, nn.BCEWithLogitsLoss(pos_weight=-torch.ones(3)), [(X, Y)]), "not be negative"),
     "dropout": (lambda: Problem(nn.Sequential(LINEAR, nn.Dropout()), nn.MSELoss(), [(X, Y)]), r"call model\.eval\(\) first"),

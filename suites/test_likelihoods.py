@@ -27,6 +27,7 @@ CASES = {
     "categorical-soft": (nn.CrossEntropyLoss(WEIGHT, label_smoothing=0.1), _normal(TERMS, WIDTH).softmax(1)),
     "binary": (nn.BCEWithLogitsLoss(), BITS),
     "binary-weights": (nn.BCEWithLogitsLoss(WEIGHT, pos_weight=2 * WEIGHT), BITS),
+    "binary-sample-weights": (nn.BCEWithLogitsLoss(_normal(TERMS, 1).abs()), BITS),
     "binary-soft": (nn.BCEWithLogitsLoss(pos_weight=WEIGHT), _normal(TERMS, WIDTH).sigmoid()),
 }
 every_case = pytest.mark.parametrize("case", CASES)

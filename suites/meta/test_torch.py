@@ -3,13 +3,14 @@
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call, jvp
+from torch.func import functional_call, jvp, vjp, vmap
 from torch.func import hessian as torch_hessian
 
-from fishergauge.reference import Facts, hessian
-from fishergauge.reference.oracle import oracle_hessian
+from fishergauge.reference import Facts, ggn, hessian
+from fishergauge.reference.jacobian import detached
+from fishergauge.reference.oracle import oracle_ggn, oracle_hessian
 from fishergauge.suites.closeness import assert_close, relative_deviation
-from fishergauge.suites.zoo import Setting
+from fishergauge.suites.zoo import Setting, zoo_problem
 
 importing_forward_mode_warns = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 
@@ -42,6 +43,23 @@ def test_forward_mode_through_a_padded_embedding_is_not_the_transpose_of_reverse
         f"torch {torch.__version__} is mended: forward mode now agrees that padding is constant, and push_forward in "
         "reference/jacobian.py may use it"
     )
+
+
+def test_the_batching_rule_of_prelu_is_wrong_and_noticed() -> None:
+    problem = zoo_problem("prelu")
+    rows = torch.cat(list(ggn(problem).rows()))
+    assert_close(rows.T @ rows, oracle_ggn(problem), "GGN through PReLU")
+
+    def slopes(sample: torch.Tensor) -> torch.Tensor:
+        _, pull = vjp(lambda q: functional_call(problem.model, q, (sample[None],)), detached(problem))[:2]
+        gradients: torch.Tensor = vmap(lambda u: pull(u[None])[0]["1.weight"])(torch.eye(3, dtype=torch.float64))
+        return gradients
+
+    try:
+        mended = vmap(slopes)(problem.inputs).shape == (4, 3, 1)
+    except RuntimeError:
+        mended = False
+    assert not mended, f"torch {torch.__version__} batches PReLU rightly; the remark in reference/jacobian.py can go"
 
 
 def test_kron_of_mixed_memory_layouts_still_needs_contiguous_factors() -> None:

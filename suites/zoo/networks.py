@@ -50,6 +50,12 @@ def sizes_of_one(s: Setting) -> Problem:
     return s.problem(_mlp(nn.Tanh, 1, 1, 1), nn.MSELoss(reduction=s.reduction), data, Facts())
 
 
+def prelu(s: Setting) -> Problem:
+    """A learnt slope, as many channels as samples: torch's batching rule for it is wrong unless sizes forbid it."""
+    data = [(s.normal(4, 3), s.labels(3, 4))]
+    return s.problem(_mlp(nn.PReLU, 3, 4, 3), nn.CrossEntropyLoss(reduction=s.reduction), data, Facts())
+
+
 def frozen_first_layer(s: Setting) -> Problem:
     """A network of which only the last layer and one bias are trained."""
 

@@ -56,6 +56,12 @@ def tied_autoencoder(s: Setting) -> Problem:
     return s.problem(_Tied, nn.MSELoss(reduction=s.reduction), data, Facts(tied_weights=True))
 
 
+def recurrent(s: Setting) -> Problem:
+    """A gated recurrent layer, for which torch has no batching rule."""
+    data = [(s.normal(4, 3, 2), s.labels(3, 4))]
+    return s.problem(_Recurrent, nn.CrossEntropyLoss(reduction=s.reduction), data, Facts(weight_sharing=True))
+
+
 def attention(s: Setting) -> Problem:
     """Embedding, self-attention with layer normalisation, a label at every position, some masked."""
     labels = s.labels(3, 3, 3)
@@ -72,6 +78,17 @@ class _Pooling(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         outputs: Tensor = self.last(torch.tanh(self.first(inputs)).mean(1))
+        return outputs
+
+
+class _Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.GRU(2, 2, batch_first=True)
+        self.last = nn.Linear(2, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.last(self.layer(inputs)[0][:, -1])
         return outputs
 
 
