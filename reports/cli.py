@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; those of the process by default.
 
     Returns:
-        0 if all went well, 1 if something failed, 2 for options that cannot be honoured.
+        0 if all went well, 1 if something failed, 2 for options that cannot be honoured, 130 if interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
@@ -65,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OptionError, DataError, MissingExtraError) as error:
         print(f"fishergauge: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(
+            f"fishergauge: interrupted; finished cells are kept in {options.out}, and the same command goes on", file=sys.stderr
+        )
+        return 130
     return 1 if outcome.failures else 0
 
 

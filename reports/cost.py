@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from fishergauge.reports.one_thread import one_thread
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -31,10 +33,11 @@ class Comparison:
 
     Args:
         task: for example ``"E4"``.
-        seed: of the cell.
+        seed: of the cell, the first where several were run.
         notebook: cost of the notebook's algorithm.
         fishergauge: cost of this package's.
         deviation: largest relative difference between their results, to show that both did the same work.
+        seeds: how many seeds the measured computation ran.
     """
 
     task: str
@@ -42,12 +45,14 @@ class Comparison:
     notebook: Cost
     fishergauge: Cost
     deviation: float
+    seeds: int = 1
 
     def row(self) -> dict[str, Any]:
         """The comparison as a row of a table; a record carries such rows under ``costs``."""
         return {
             "task": self.task,
             "seed": self.seed,
+            "seeds": self.seeds,
             "notebook_seconds": self.notebook.seconds,
             "fishergauge_seconds": self.fishergauge.seconds,
             "notebook_peak_bytes": self.notebook.peak_bytes,
@@ -86,7 +91,7 @@ def seconds(function: Callable[[], object], device: str = "cpu") -> float:
     The CPU computes on one thread: threads that wait for one another make times of small operators depend on what else
     runs on the machine, by factors.
     """
-    with _one_thread():
+    with one_thread():
         _synchronize(device)
         start = time.perf_counter()
         function()
@@ -146,17 +151,6 @@ def running_maximum(changes: Iterable[int]) -> int:
 def _synchronize(device: str) -> None:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread for a while."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @contextmanager

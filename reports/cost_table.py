@@ -32,7 +32,7 @@ def _summed(task: str, rows: Sequence[Row]) -> Row:
     speedup, memory = slow / fast, high / max(low, 1)
     return {
         "task": task,
-        "seeds": len({row["seed"] for row in rows}),
+        "seeds": sum(row["seeds"] for row in rows) // len({row["task"] for row in rows}),
         "notebook_seconds": slow,
         "fishergauge_seconds": fast,
         "speedup": speedup,
@@ -69,6 +69,6 @@ def cost_markdown(tables: dict[str, list[Row]]) -> str:
                 f"| {row['task']} | {data} | {row['seeds']} "
                 f"| {row['notebook_seconds']:.2f} | {row['fishergauge_seconds']:.3f} | {row['speedup']:.1f} "
                 f"| {row['notebook_peak_bytes'] / 1e6:.1f} | {row['fishergauge_peak_bytes'] / 1e6:.2f} "
-                f"| {row['memory_ratio']:.0f} | {row['deviation']:.1e} |"
+                f"| {row['memory_ratio']:.1f} | {row['deviation']:.1e} |"
             )
     return "\n".join(lines)

@@ -92,4 +92,4 @@ def _baseline(data: DataSet, seeds: int, device: str) -> Record:
     deviation = max(
         abs(b[name] / a[name] - 1) for a, b in zip(slow_rows, fast_rows, strict=True) for name in a if name != "method"
     )
-    return {"rows": [], "costs": [Comparison("E1", 0, theirs, ours, deviation).row()]}
+    return {"rows": [], "costs": [Comparison("E1", 0, theirs, ours, deviation, seeds).row()]}

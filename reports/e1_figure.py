@@ -1,12 +1,13 @@
 """The figure of experiment E1: as published beside as it should be."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fishergauge.reports.e1_tables import EPSILONS, Tables, aggregated
-from fishergauge.reports.extras import require
+from fishergauge.reports.panels import draw_panels
 
 SGD, NATURAL, LIMIT, GREY = "#D55E00", "#0072B2", "#000000", "#777777"  # Okabe and Ito's palette
 STYLES = {"sgd": (SGD, "s", "SGD"), "natgrad": (NATURAL, "o", "natural gradient")}
@@ -22,21 +23,8 @@ def draw_e1(tables: Tables, out: Path) -> list[Path]:
     Returns:
         The paths of ``E1_figure.png`` and ``E1_figure.pdf``.
     """
-    require("matplotlib").use("Agg")
-    plt = require("matplotlib.pyplot")
-    figure, axes = plt.subplots(1, 3, figsize=(14, 4.4), layout="constrained")
-    _divergences(axes[0], tables)
-    _reductions(axes[1], tables)
-    _advantages(axes[2], tables)
-    for axis, letter in zip(axes, "abc", strict=True):
-        axis.grid(True, alpha=0.25, linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.set_title(f"({letter})", loc="left", fontsize=11, fontweight="bold")
-    paths = [out / "E1_figure.png", out / "E1_figure.pdf"]
-    for path in paths:
-        figure.savefig(path, dpi=300, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
-    plt.close(figure)
-    return paths
+    panels = [partial(_divergences, tables=tables), partial(_reductions, tables=tables), partial(_advantages, tables=tables)]
+    return draw_panels(panels, [out / "E1_figure.png", out / "E1_figure.pdf"])
 
 
 def _divergences(axis: Any, tables: Tables) -> None:

@@ -1,11 +1,12 @@
 """The figure of experiment E2: as published beside as it should be."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fishergauge.reports.e1_figure import GREY, NATURAL, SGD
 from fishergauge.reports.e2_tables import EPSILONS, Runs
-from fishergauge.reports.extras import require
+from fishergauge.reports.panels import draw_panels
 
 COLOURS = {"sgd": SGD, "natgrad": NATURAL}
 LABELS = {"sgd": "SGD", "natgrad": "natural gradient"}
@@ -22,21 +23,8 @@ def draw_e2(runs: Runs, out: Path) -> list[Path]:
     Returns:
         The paths of ``E2_figure.png`` and ``E2_figure.pdf``.
     """
-    require("matplotlib").use("Agg")
-    plt = require("matplotlib.pyplot")
-    figure, axes = plt.subplots(1, 3, figsize=(14, 4.4), layout="constrained")
-    _accuracies(axes[0], runs)
-    _losses(axes[1], runs)
-    _gains(axes[2], runs)
-    for axis, letter in zip(axes, "abc", strict=True):
-        axis.grid(True, alpha=0.25, linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.set_title(f"({letter})", loc="left", fontsize=11, fontweight="bold")
-    paths = [out / "E2_figure.png", out / "E2_figure.pdf"]
-    for path in paths:
-        figure.savefig(path, dpi=300, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
-    plt.close(figure)
-    return paths
+    panels = [partial(_accuracies, runs=runs), partial(_losses, runs=runs), partial(_gains, runs=runs)]
+    return draw_panels(panels, [out / "E2_figure.png", out / "E2_figure.pdf"])
 
 
 def _accuracies(axis: Any, runs: Runs) -> None:

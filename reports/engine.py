@@ -4,7 +4,6 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ import torch
 from fishergauge.reports.cell import Cell, Record
 from fishergauge.reports.experiment import Experiment
 from fishergauge.reports.extras import require
+from fishergauge.reports.one_thread import one_thread
 
 Result = TypeVar("Result")
 
@@ -81,20 +81,9 @@ def in_parallel(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]
 def _run(cell: Cell, experiment: Experiment, device: str) -> Computed:
     """Compute one cell, in whichever process this is."""
     start = time.perf_counter()
-    with _one_thread():
+    with one_thread():
         try:
             record = experiment.run(cell, device)
         except Exception as error:
             return Computed(cell, time.perf_counter() - start, None, repr(error), traceback.format_exc())
     return Computed(cell, time.perf_counter() - start, record)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """torch on one thread while the context lasts."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

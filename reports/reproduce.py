@@ -157,7 +157,7 @@ def _finish(options: Options, entries: list[LedgerEntry], cells: list[Cell], com
         say(f"{entry.id} on {entry.data}: {entry.verdict}. {entry.statement}")
     for data, table in tables.items():
         for row in table:
-            say(f"{row['task']} on {data}: {row['speedup']:.1f} times faster, {row['memory_ratio']:.0f} times less memory")
+            say(f"{row['task']} on {data}: {row['speedup']:.1f} times faster, {row['memory_ratio']:.1f} times less memory")
     say(f"{outcome.computed} cells computed, {outcome.kept} kept, {len(outcome.failures)} failures")
     say(f"the ledger of claims: {options.out / 'claims.md'}")
     for failure in outcome.failures:

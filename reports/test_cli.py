@@ -57,3 +57,14 @@ def test_e3_on_small_real_data_end_to_end(tmp_path: Path, capsys: pytest.Capture
     assert "0 failures" in capsys.readouterr().out
     assert main(arguments) == 0
     assert "0 cells computed" in capsys.readouterr().out
+
+
+def test_an_interrupt_keeps_what_is_finished_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fishergauge.reports.reproduce.reproduce", interrupted)
+    assert main(["reproduce", "e4", "--out", str(tmp_path)]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
