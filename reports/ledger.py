@@ -55,13 +55,14 @@ class LedgerEntry:
             raise ValueError(f"{self.verdict!r} is no verdict; use one of {VERDICTS} or {CONDITIONAL + '...'!r}")
 
 
-def write_ledger(entries: Sequence[LedgerEntry], out: Path, appendix: str = "") -> list[Path]:
+def write_ledger(entries: Sequence[LedgerEntry], out: Path, appendix: str = "", remarks: Sequence[str] = ()) -> list[Path]:
     """Write the ledger as table, page and data.
 
     Args:
         entries: in any order; they are written by id, then data set.
         out: an existing folder.
         appendix: Markdown that follows the claims in ``claims.md``, such as the table of costs.
+        remarks: what a reader must know of the run before trusting a verdict, such as that it was a quick one.
 
     Returns:
         The paths of ``claims.csv``, ``claims.md`` and ``claims.json``.
@@ -80,15 +81,18 @@ def write_ledger(entries: Sequence[LedgerEntry], out: Path, appendix: str = "") 
         for entry in ordered:
             row = {**asdict(entry), "figures": json.dumps(jsonable(entry.figures), sort_keys=True)}
             writer.writerow(row.values())
-    paths[1].write_text(_page(ordered, appendix), encoding="utf-8")
-    content = {"schema": 1, "claims": [jsonable(asdict(entry)) for entry in ordered]}
+    paths[1].write_text(_page(ordered, appendix, remarks), encoding="utf-8")
+    content = {"schema": 1, "remarks": list(remarks), "claims": [jsonable(asdict(entry)) for entry in ordered]}
     paths[2].write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return paths
 
 
-def _page(entries: Sequence[LedgerEntry], appendix: str) -> str:
+def _page(entries: Sequence[LedgerEntry], appendix: str, remarks: Sequence[str]) -> str:
     """The ledger as Markdown: an overview, then each claim with its evidence."""
-    lines = ["# Ledger of claims", "", "| claim | data | statement | verdict |", "| --- | --- | --- | --- |"]
+    lines = ["# Ledger of claims", ""]
+    for remark in remarks:
+        lines += [f"> {remark}", ""]
+    lines += ["| claim | data | statement | verdict |", "| --- | --- | --- | --- |"]
     lines += [f"| {e.id} | {e.data} | {_cell(e.statement)} | **{_cell(e.verdict)}** |" for e in entries]
     for entry in entries:
         lines += ["", f"## {entry.id} on {entry.data}: {entry.verdict}", "", entry.statement, ""]

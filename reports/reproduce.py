@@ -141,6 +141,23 @@ def _conclude(experiment: Experiment, data: str, results: list[tuple[Cell, Recor
     return conclusion
 
 
+def remarks(options: Options, failures: int) -> list[str]:
+    """What a reader of the ledger must know of the run.
+
+    Args:
+        options: of the run.
+        failures: how many cells or artefacts failed.
+    """
+    found = []
+    if options.quick:
+        found.append("A quick run, with fewer seeds and coarser grids than the paper's: verdicts can differ from a full run's.")
+    if options.seeds is not None:
+        found.append(f"Run with {options.seeds} seeds instead of the published numbers.")
+    if failures:
+        found.append(f"Incomplete: {failures} parts of the run failed, and what rests on them is missing.")
+    return found
+
+
 def _finish(options: Options, entries: list[LedgerEntry], cells: list[Cell], command: str, outcome: Outcome, say: Say) -> None:
     """Costs, ledger and provenance."""
     tables = {}
@@ -150,7 +167,7 @@ def _finish(options: Options, entries: list[LedgerEntry], cells: list[Cell], com
         if rows:
             outcome.paths.append(write_csv(tables[data], options.out / data / "cost.csv"))
             outcome.paths.append(write_json({"schema": 1, "costs": tables[data]}, options.out / data / "cost.json"))
-    outcome.paths += write_ledger(entries, options.out, cost_markdown(tables))
+    outcome.paths += write_ledger(entries, options.out, cost_markdown(tables), remarks(options, len(outcome.failures)))
     done = [cell for cell in cells if cell in outcome.results]
     outcome.paths.append(write_provenance(outcome.paths, done, options.device, command, options.out))
     for entry in entries:

@@ -8,6 +8,8 @@ import torch
 
 from fishergauge.reports.jsonable import jsonable
 from fishergauge.reports.ledger import LedgerEntry, write_ledger
+from fishergauge.reports.options import Options
+from fishergauge.reports.reproduce import remarks
 
 ENTRY = LedgerEntry("E4.1", "e4", "synthetic", "a | b", "paper", "1e-10", "2e-10", "3e-10", "confirmed", "why", {"x": 1.5})
 
@@ -43,3 +45,13 @@ def test_jsonable() -> None:
     assert jsonable(torch.tensor(2.0)) == 2.0
     with pytest.raises(TypeError, match="set does not go into JSON"):
         jsonable({"a": {1}})
+
+
+def test_what_a_reader_must_know_stands_before_the_verdicts(tmp_path: Path) -> None:
+    options = Options(seeds=2, quick=True)
+    write_ledger([ENTRY], tmp_path, remarks=remarks(options, failures=3))
+    page = (tmp_path / "claims.md").read_text()
+    head, _, _ = page.partition("| claim |")
+    assert all(text in head for text in ("A quick run", "Run with 2 seeds", "Incomplete: 3 parts"))
+    assert len(json.loads((tmp_path / "claims.json").read_text())["remarks"]) == 3
+    assert remarks(Options(), failures=0) == []
