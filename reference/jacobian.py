@@ -74,9 +74,9 @@ def root_rows(problem: Problem, outputs: Tensor, root: Tensor) -> Iterator[Tenso
     Raises:
         ProblemError: a sample alone does not give the outputs that it gives within the batch.
     """
-    count, positions, rank, _ = root.shape
-    row_bytes = positions * rank * problem.num_parameters * outputs.element_size()
-    chunk = max(1, CHUNK_BYTES // max(1, row_bytes))
+    count, positions, rank, width = root.shape
+    longest = max(problem.num_parameters, positions * width)  # a row, or the cotangent that it is pulled back from
+    chunk = max(1, CHUNK_BYTES // (positions * rank * longest * outputs.element_size()))
     for start in range(0, count, chunk):
         part = slice(start, start + chunk)
         yield _rows(problem, problem.inputs[part], outputs[part], _cotangents(root[part])).flatten(0, 1)
