@@ -8,10 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from fishergauge import suites
+from fishergauge.suites.meta.configuration_plants import CONFIGURATION_PLANTS
 from fishergauge.suites.meta.paper_plants import PAPER_PLANTS
 from fishergauge.suites.meta.plants import PLANTS, Plant
 
-ALL_PLANTS = PLANTS + PAPER_PLANTS
+ALL_PLANTS = PLANTS + PAPER_PLANTS + CONFIGURATION_PLANTS
 
 
 def _is_red(error: BaseException) -> bool:
