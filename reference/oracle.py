@@ -138,8 +138,10 @@ def _divisor(problem: Problem) -> float:
     # at outputs other than the model's, so that the loss is not zero where the model interpolates
     outputs = torch.cat([_evaluate(problem, inputs).detach() for inputs, _ in problem.batches])
     probe = outputs + torch.linspace(0.5, 1.5, outputs.numel(), dtype=outputs.dtype, device=outputs.device).view_as(outputs)
-    total = _with_reduction(problem, "sum")(probe, problem.targets)
-    return float(total / _with_reduction(problem, "mean")(probe, problem.targets))
+    total = float(_with_reduction(problem, "sum")(probe, problem.targets))
+    if total == 0:  # cross-entropy of a single class: the objective is zero, whatever divides it
+        return 1.0
+    return total / float(_with_reduction(problem, "mean")(probe, problem.targets))
 
 
 def _label_values(problem: Problem, outputs: Tensor, target: Tensor, position: int) -> Iterator[tuple[float, Tensor]]:

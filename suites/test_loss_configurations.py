@@ -17,6 +17,7 @@ from fishergauge.reference.oracle import (
 )
 from fishergauge.suites.closeness import ClaimViolated, assert_close
 from fishergauge.suites.quantities import Quantities
+from fishergauge.suites.unhurried import unhurried
 from fishergauge.suites.zoo import Setting
 from fishergauge.suites.zoo.setting import Reduction
 
@@ -57,6 +58,7 @@ CONFIGURATIONS = st.builds(
 )
 
 
+@unhurried
 @given(configuration=CONFIGURATIONS)
 def test_every_configuration_meets_the_oracle_or_is_refused_by_both(
     configuration: Configuration, quantities: Quantities

@@ -11,6 +11,7 @@ from fishergauge.suites.closeness import ClaimViolated, assert_apart, assert_clo
 from fishergauge.suites.counted import counted
 from fishergauge.suites.quantities import Quantities
 from fishergauge.suites.seeding import generator
+from fishergauge.suites.unhurried import unhurried
 
 SIZES = {"samples": st.integers(1, 6), "width": st.integers(1, 5), "classes": st.integers(1, 5), "seed": st.integers(0, 2**31)}
 
@@ -29,6 +30,7 @@ def _problem(inputs: Tensor, weight: Tensor, labels: Tensor) -> Problem:
     return Problem(model, nn.CrossEntropyLoss(), [(inputs, labels)], "softmax regression")
 
 
+@unhurried
 @given(**SIZES)
 def test_closed_forms_equal_the_general_ones(samples: int, width: int, classes: int, seed: int, quantities: Quantities) -> None:
     inputs, weight, logits, labels = _data(samples, width, classes, seed)
@@ -44,6 +46,7 @@ def test_closed_forms_equal_the_general_ones(samples: int, width: int, classes: 
     assert_close(slope, quantities.gradient(problem), "gradient", scale=scale**0.5)
 
 
+@unhurried
 @given(**SIZES)
 def test_kfac_is_the_product_of_mean_factors(samples: int, width: int, classes: int, seed: int, quantities: Quantities) -> None:
     inputs, _, logits, _ = _data(samples, width, classes, seed)
