@@ -31,8 +31,8 @@ class GaussNewton(Curvature):
 
     def rows(self) -> Iterator[Tensor]:
         """The rows ``b' J / sqrt(M)``, in chunks ``(n, P)``; the matrix is the sum of their products."""
-        positions, width = self.terms.per_sample, self.root.shape[-1]
-        outputs = self.terms.outputs.reshape(-1, positions, width)
+        outputs = self.terms.by_sample
+        positions, width = outputs.shape[1:]
         scale = self.terms.divisor.rsqrt()
         if self.root.shape[1] <= width:
             root = self.root.reshape(len(outputs), positions, -1, width)
@@ -70,6 +70,6 @@ class GaussNewton(Curvature):
         return {name: symmetrized(block) for name, block in blocks.items()}
 
     def _products(self, vectors: Tensor) -> Tensor:
-        pushed = push_forward(self.problem, vectors)
+        pushed = push_forward(self.problem, self.terms.by_sample, vectors)
         weighed = torch.einsum("krc,krd,bkd->bkc", self.root, self.root, pushed)
         return pull_back(self.problem, weighed) / self.terms.divisor

@@ -11,7 +11,6 @@ from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.ggn import ggn
 from fishergauge.reference.jacobian import Parameters, detached, differentiated, split_outputs
 from fishergauge.reference.problem import Problem
-from fishergauge.reference.terms import terms_of
 
 CHUNK = 64  # vectors multiplied at once
 
@@ -51,23 +50,23 @@ class Hessian(Curvature):
         self.ggn = ggn(problem)
 
     def dense(self) -> Tensor:
-        return symmetrized(self.ggn.dense() + self._rest(slice(0, self.shape[0])))
+        return symmetrized(self.ggn.dense() + self._rest(slice(0, self.shape[0]), self._rest_product()))
 
     def diagonal(self) -> Tensor:
-        pieces = [self._rest(part).diagonal() for part in block_slices(self.problem, "parameter").values()]
+        product = self._rest_product()
+        pieces = [self._rest(part, product).diagonal() for part in block_slices(self.problem, "parameter").values()]
         return self.ggn.diagonal() + torch.cat(pieces)
 
     def blocks(self, per: Per = "layer") -> dict[str, Tensor]:
-        slices = block_slices(self.problem, per)
-        return {name: symmetrized(b + self._rest(slices[name])) for name, b in self.ggn.blocks(per).items()}
+        slices, product = block_slices(self.problem, per), self._rest_product()
+        return {name: symmetrized(b + self._rest(slices[name], product)) for name, b in self.ggn.blocks(per).items()}
 
     def _products(self, vectors: Tensor) -> Tensor:
         with differentiable_attention():
             return self.ggn._products(vectors) + vmap(self._rest_product())(vectors)
 
-    def _rest(self, part: slice) -> Tensor:
+    def _rest(self, part: slice, product: Callable[[Tensor], Tensor]) -> Tensor:
         """A diagonal block of the second summand, column by column in chunks."""
-        product = self._rest_product()
         size = part.stop - part.start
         block = self.problem.vector.new_empty(size, size)
         basis = block.new_zeros(min(CHUNK, size), self.shape[0])
@@ -81,7 +80,7 @@ class Hessian(Curvature):
 
     def _rest_product(self) -> Callable[[Tensor], Tensor]:
         """The product of the second summand with one vector ``(P,)``."""
-        problem, terms = self.problem, terms_of(self.problem)
+        problem, terms = self.problem, self.ggn.terms
         residuals = problem.likelihood.residuals(terms.outputs, terms.labels) / terms.divisor
         evaluate = split_outputs(problem, problem.inputs)
 

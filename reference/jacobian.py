@@ -163,7 +163,7 @@ def pull_back(problem: Problem, cotangents: Tensor) -> Tensor:
         return vmap(product)(cotangents) if cotangents.ndim == 3 else product(cotangents)
 
 
-def push_forward(problem: Problem, vectors: Tensor) -> Tensor:
+def push_forward(problem: Problem, outputs: Tensor, vectors: Tensor) -> Tensor:
     r"""Products :math:`J_k v`, as the transpose of :func:`pull_back`.
 
     Forward-mode differentiation is avoided on purpose: through ``Embedding(padding_idx=...)`` it is not
@@ -171,13 +171,13 @@ def push_forward(problem: Problem, vectors: Tensor) -> Tensor:
 
     Args:
         problem: K terms, P parameters.
+        outputs: the evaluated outputs, ``(N, T, C)``; only their shape counts.
         vectors: ``(B, P)``.
 
     Returns:
         ``(B, K, C)``.
     """
     evaluate, parameters = split_outputs(problem, problem.inputs), detached(problem)
-    zeros = torch.zeros_like(problem.likelihood.split(problem.outputs))
 
     def transposed(u: Tensor) -> Parameters:
         gradients: Parameters = differentiated(evaluate, parameters)[1](u)[0]
@@ -188,5 +188,5 @@ def push_forward(problem: Problem, vectors: Tensor) -> Tensor:
         return result
 
     with differentiable_attention():
-        _, push = differentiated(transposed, zeros)
+        _, push = differentiated(transposed, torch.zeros_like(outputs))
         return vmap(product)(vectors).flatten(1, 2)

@@ -23,6 +23,11 @@ class Terms:
     per_sample: int
     divisor: Tensor
 
+    @property
+    def by_sample(self) -> Tensor:
+        """The outputs sample by sample, ``(N, T, C)``."""
+        return self.outputs.reshape(-1, self.per_sample, self.outputs.shape[-1])
+
 
 def terms_of(problem: Problem) -> Terms:
     """Evaluate the model once and split its outputs into terms."""

@@ -31,6 +31,14 @@ def _dense(problem: Problem, quantity: str, quantities: Quantities) -> Tensor:
     return matrix
 
 
+def _assert_same(other: Problem, problem: Problem, what: str, quantities: Quantities) -> None:
+    """All matrices of two problems are equal."""
+    scale = _scale(problem)
+    for quantity in MATRICES:
+        expected = _dense(problem, quantity, quantities)
+        assert_close(_dense(other, quantity, quantities), expected, f"{quantity}, {what}", scale=scale)
+
+
 def _scale(problem: Problem) -> float:
     """The size of what is summed; a Hessian may be a small difference of it."""
     return sum(float(matrix(problem).dense().norm()) for matrix in (ggn, hessian, empirical_fisher))
@@ -41,8 +49,9 @@ def _scale(problem: Problem) -> float:
 @example(shape=SINGLE_CLASS)
 def test_all_matrices_equal_the_oracle(shape: Shape, quantities: Quantities) -> None:
     problem = random_problem(shape)
+    scale = _scale(problem)
     for quantity, oracle in zip(MATRICES, ORACLES, strict=True):
-        assert_close(_dense(problem, quantity, quantities), oracle(problem), quantity, scale=_scale(problem))
+        assert_close(_dense(problem, quantity, quantities), oracle(problem), quantity, scale=scale)
 
 
 @unhurried
@@ -64,10 +73,7 @@ def test_batches_are_pieces_of_one_data_set(shape: Shape, cuts: set[int], quanti
     problem = random_problem(shape)
     edges = [0, *sorted(cut for cut in cuts if cut < shape.samples), shape.samples]
     pieces = [(problem.inputs[a:b], problem.targets[a:b]) for a, b in itertools.pairwise(edges)]
-    for quantity in MATRICES:
-        whole = _dense(problem, quantity, quantities)
-        split = _dense(replace(problem, batches=pieces), quantity, quantities)
-        assert_close(split, whole, f"{quantity} of {len(pieces)} batches", scale=_scale(problem))
+    _assert_same(replace(problem, batches=pieces), problem, f"{len(pieces)} batches", quantities)
 
 
 @unhurried
@@ -85,9 +91,7 @@ def test_under_sum_disjoint_batches_add_up(shape: Shape, first: int, quantities:
 def test_under_mean_duplicated_data_change_nothing(shape: Shape, copies: int, quantities: Quantities) -> None:
     problem = random_problem(replace(shape, reduction="mean"))
     duplicated = replace(problem, batches=list(problem.batches) * copies)
-    for quantity in MATRICES:
-        expected = _dense(problem, quantity, quantities)
-        assert_close(_dense(duplicated, quantity, quantities), expected, f"{quantity}, duplicated", scale=_scale(problem))
+    _assert_same(duplicated, problem, "duplicated", quantities)
 
 
 @unhurried
@@ -96,9 +100,7 @@ def test_the_order_of_samples_does_not_matter(shape: Shape, seed: int, quantitie
     problem = random_problem(shape)
     order = torch.randperm(shape.samples, generator=torch.Generator().manual_seed(seed))
     shuffled = replace(problem, batches=[(problem.inputs[order], problem.targets[order])])
-    for quantity in MATRICES:
-        expected = _dense(problem, quantity, quantities)
-        assert_close(_dense(shuffled, quantity, quantities), expected, f"{quantity}, shuffled", scale=_scale(problem))
+    _assert_same(shuffled, problem, "shuffled", quantities)
 
 
 @unhurried
@@ -144,9 +146,7 @@ def test_a_masked_sample_is_an_absent_sample(shape: Shape, seed: int, quantities
     keep[0] = True
     masked = replace(problem, batches=[(problem.inputs, problem.targets.masked_fill(~keep, -100))])
     absent = replace(problem, batches=[(problem.inputs[keep], problem.targets[keep])])
-    for quantity in MATRICES:
-        expected = _dense(absent, quantity, quantities)
-        assert_close(_dense(masked, quantity, quantities), expected, f"{quantity}, masked", scale=_scale(absent))
+    _assert_same(masked, absent, "masked", quantities)
 
 
 @unhurried
@@ -174,9 +174,7 @@ def test_a_linear_layer_on_positions_is_a_convolution_of_width_one(shape: Shape,
         for target, source in zip(convolution.parameters(), problem.parameters.values(), strict=True):
             target.copy_(source.view_as(target))
     other = replace(problem, model=convolution, batches=[(problem.inputs.movedim(1, -1), problem.targets)])
-    for quantity in MATRICES:
-        expected = _dense(problem, quantity, quantities)
-        assert_close(_dense(other, quantity, quantities), expected, f"{quantity}, convolution", scale=_scale(problem))
+    _assert_same(other, problem, "convolution", quantities)
 
 
 @unhurried
