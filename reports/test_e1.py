@@ -81,9 +81,9 @@ def test_logits_from_before_the_step_repair_the_reported_kl() -> None:
     directions, _ = both_directions(inputs, targets, weight)
     for row, direction in zip(rows, itertools.cycle(directions), strict=False):
         before, after = inputs @ weight.T, inputs @ (weight - row["eta"] * direction.view_as(weight)).T
-        assert notebook_e1.kl_reported(before, after) - 2e-10 == pytest.approx(row["true_kl"], rel=1e-6)
-        assert notebook_e1.kl_reported(after, after) == pytest.approx(2e-10, rel=1e-5)
-        assert float(categorical_kl(before, after).mean()) == pytest.approx(row["true_kl"], rel=1e-9)
+        assert notebook_e1.kl_reported(before, after) - 2e-10 == pytest.approx(row["true_kl"], rel=1e-6, abs=0)
+        assert notebook_e1.kl_reported(after, after) == pytest.approx(2e-10, rel=1e-5, abs=0)
+        assert float(categorical_kl(before, after).mean()) == pytest.approx(row["true_kl"], rel=1e-9, abs=0)
 
 
 def test_gate_row_agrees_with_gate_a_and_fails_where_it_should() -> None:
@@ -160,7 +160,7 @@ def test_loss_reduction_obeys_the_exact_identity() -> None:
     for row in matched_e1(inputs, targets, weight, (1e-6, 1e-2))["rows"]:
         for method, direction in zip(("sgd", "natgrad"), directions, strict=True):
             exact = row[f"eta_{method}"] * float(directions[0] @ direction) - row["epsilon"]
-            assert row[f"delta_loss_{method}"] == pytest.approx(exact, rel=1e-8)
+            assert row[f"delta_loss_{method}"] == pytest.approx(exact, rel=1e-8, abs=0)
             assert abs(row[f"kl_error_{method}"]) < 1e-10
 
 

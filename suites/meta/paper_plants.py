@@ -10,7 +10,7 @@ from fishergauge.suites import test_paper_claims as claims
 from fishergauge.suites.meta.plants import RIGHT, plant
 
 
-def separate_scale(inputs: Tensor, logits: Tensor) -> Tensor:
+def diagonal_input_factor(inputs: Tensor, logits: Tensor) -> Tensor:
     """K-FAC with the input factor replaced by its diagonal."""
     output_factor = reference.softmax_regression_fisher(torch.ones(len(inputs), 1).to(inputs), logits)
     return torch.kron(output_factor.contiguous(), inputs.square().mean(0).diag())
@@ -22,7 +22,7 @@ def damped_fisher(inputs: Tensor, logits: Tensor) -> Tensor:
     return matrix + 1e-2 * torch.eye(len(matrix), dtype=matrix.dtype)
 
 
-def centred_empirical(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+def damped_empirical(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     """The empirical Fisher plus a multiple of the identity, so that it depends on the coordinates."""
     matrix = reference.softmax_regression_empirical_fisher(inputs, logits, labels)
     return matrix + 1e-2 * torch.eye(len(matrix), dtype=matrix.dtype)
@@ -54,10 +54,10 @@ PAPER_PLANTS = [
       for method, changed in (("exact", {"softmax_regression_fisher": damped_fisher}),
                               ("exact", {"softmax_regression_fisher": identity_fisher}),
                               ("kfac", {"softmax_regression_kfac": identity_fisher}),
-                              ("empirical", {"softmax_regression_empirical_fisher": centred_empirical}))
+                              ("empirical", {"softmax_regression_empirical_fisher": damped_empirical}))
       for family in (claims._scaling, claims._rotated)],
     plant(claims.test_steps_computed_anew_are_invariant, "K-FAC with a diagonal input factor",
-          replace(RIGHT, softmax_regression_kfac=separate_scale), kappa=KAPPA, method="kfac", family=claims._rotated),
+          replace(RIGHT, softmax_regression_kfac=diagonal_input_factor), kappa=KAPPA, method="kfac", family=claims._rotated),
     plant(claims.test_the_diagonal_is_invariant_to_scaled_features_only, "damped",
           replace(RIGHT, softmax_regression_fisher=damped_fisher), kappa=KAPPA),
     plant(claims.test_plain_gradient_descent_computed_anew_is_not_invariant, "a gradient preconditioned in secret",

@@ -1,0 +1,168 @@
+"""The tests that do not take the quantities as an argument turn red on a planted defect as well, and are green without it."""
+
+import importlib
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from fishergauge import suites
+from fishergauge.reference import Problem
+from fishergauge.reference.bernoulli import Bernoulli
+from fishergauge.reference.categorical import Categorical
+from fishergauge.reference.gaussian import Gaussian
+from fishergauge.suites import gates
+from fishergauge.suites import test_bad_problems as bad
+from fishergauge.suites import test_confidence as confidence
+from fishergauge.suites import test_devices as devices
+from fishergauge.suites import test_gates as tests_of_gates
+from fishergauge.suites import test_likelihoods as likelihoods
+from fishergauge.suites import test_paper_claims as paper
+from fishergauge.suites import test_steps as steps
+from fishergauge.suites import test_structure as structure
+from fishergauge.suites import test_untouched as untouched
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A test, the owner and the name of what is replaced, the replacement, and the arguments of the case."""
+
+    test: Callable[..., None]
+    owner: Any
+    name: str
+    wrong: Any
+    arguments: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.test.__name__}-{self.name}"
+
+
+def plant(test: Callable[..., None], owner: Any, name: str, wrong: Any, **arguments: Any) -> Plant:
+    """A row of the table."""
+    return Plant(test, owner, name, wrong, arguments)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Checks nothing, refuses nothing."""
+
+
+def _scaled(owner: Any, name: str) -> Callable[..., Any]:
+    right = getattr(owner, name)
+    return lambda *args, **kwargs: 1.01 * right(*args, **kwargs)
+
+
+def _loose_gate_a(matrix: torch.Tensor, threshold: float = 1e-8) -> gates.GateA:
+    """Passes whatever comes."""
+    return gates.GateA(True, 0.0, 1.0, -threshold)
+
+
+def _loose_gate_b(ratios: torch.Tensor, low: float = 0.8, high: float = 1.2) -> gates.GateB:
+    return gates.GateB(True, 1.0, 1.0)
+
+
+def _loose_gate_c(logits: Mapping[float, torch.Tensor], threshold: float = 1e-5) -> gates.GateC:
+    return gates.GateC(True, 0.0, {})
+
+
+def _wrong_enumeration(self: Any, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """All labels equally likely."""
+    labels = torch.arange(outputs.shape[1])[:, None].expand(outputs.shape[1], len(outputs))
+    return torch.full_like(outputs.T, 1 / outputs.shape[1]), labels
+
+
+def _in_place(self: Problem, vector: torch.Tensor) -> Problem:
+    """Moves the problem itself instead of a copy."""
+    with torch.no_grad():
+        for parameter in self.parameters.values():
+            parameter.add_(1)
+    return self
+
+
+GATES = [
+    *[plant(tests_of_gates.test_gate_a_stands_at_its_threshold, tests_of_gates, "gate_a", _loose_gate_a, threshold=t)
+      for t in gates.GATE_A_THRESHOLDS],
+    *[plant(test, tests_of_gates, "gate_a", _loose_gate_a) for test in (
+        tests_of_gates.test_gate_a_thresholds_of_the_two_notebooks_disagree_between_them,
+        tests_of_gates.test_gate_a_examines_the_symmetric_part_and_reports_the_extremes,
+        tests_of_gates.test_gate_a_refuses_what_is_no_square_matrix)],
+    plant(tests_of_gates.test_gate_a_fails_what_is_not_finite, tests_of_gates, "gate_a", _loose_gate_a, entry=float("nan")),
+    *[plant(test, tests_of_gates, "gate_b", _loose_gate_b) for test in (
+        tests_of_gates.test_gate_b_stands_at_both_ends, tests_of_gates.test_gate_b_needs_something_to_judge)],
+    *[plant(test, tests_of_gates, "gate_c", _loose_gate_c) for test in (
+        tests_of_gates.test_gate_c_names_the_condition_numbers_that_fail,
+        tests_of_gates.test_gate_c_refuses_to_compare_nothing)],
+]  # fmt: skip
+
+KINDS = {"squared": Gaussian, "categorical-weights-smoothing": Categorical, "binary-weights": Bernoulli}
+LIKELIHOODS = [
+    *[plant(likelihoods.test_terms_over_the_divisor_are_the_loss_of_torch, kind, "values", _scaled(kind, "values"), case=case)
+      for case, kind in KINDS.items()],
+    *[plant(likelihoods.test_residuals_and_hessians_are_the_derivatives, kind, name, _scaled(kind, name), case=case)
+      for case, kind in KINDS.items() for name in ("residuals", "hessian_root")],
+    plant(likelihoods.test_enumerated_labels_reproduce_the_output_hessian, Categorical, "enumerate", _wrong_enumeration,
+          case="categorical"),
+    *[plant(likelihoods.test_samples_have_the_frequencies_of_the_distribution, kind, "sample", wrong, case=case)
+      for case, kind, wrong in (
+          ("squared", Gaussian, lambda _, z, draws, source: z + torch.randn(draws, *z.shape, generator=source).double()),
+          ("categorical", Categorical, lambda _, z, draws, source: z.argmax(-1).expand(draws, len(z))),
+          ("binary", Bernoulli, lambda _, z, draws, source: (z > 0).double().expand(draws, *z.shape)))],
+    plant(likelihoods.test_too_many_binary_labels_are_not_enumerated, Bernoulli, "enumerate", _nothing),
+    *[plant(confidence.test_a_tiny_divergence_keeps_its_relative_accuracy, confidence, "categorical_kl",
+            lambda z, w: (z.softmax(-1) * (z.log_softmax(-1) - w.log_softmax(-1))).sum(-1), dtype=dtype)
+      for dtype in (torch.float32, torch.float64)],
+    plant(confidence.test_a_large_divergence_is_finite_and_right, confidence, "categorical_kl",
+          lambda z, w: torch.log1p((z.softmax(-1) * torch.expm1(w - z)).sum(-1))),
+    plant(confidence.test_complements_do_not_cancel, confidence, "complements", lambda p: 1 - p),
+    plant(paper.test_the_published_kl_of_a_model_from_itself_is_the_number_of_classes_less_one_times_its_floor, paper,
+          "categorical_kl", lambda z, w: (z - w).sum(-1) + 9e-10, classes=10),
+]  # fmt: skip
+
+REFUSALS = [
+    *[plant(bad.test_a_malformed_problem_is_refused, Problem, "__post_init__", _nothing, case=case) for case in bad.CASES],
+    plant(bad.test_a_model_that_mixes_samples_is_refused_when_rows_are_asked_for,
+          importlib.import_module("fishergauge.reference.jacobian"), "_same", lambda *_: True),
+    plant(bad.test_random_outputs_are_refused_when_rows_are_asked_for,
+          importlib.import_module("fishergauge.reference.jacobian"), "_same", lambda *_: True),
+    plant(bad.test_vectors_of_a_wrong_length_are_refused, Problem, "unflatten", _nothing),
+    plant(bad.test_an_unusual_but_right_problem_is_accepted, bad, "gradient", lambda _: torch.zeros(8)),
+    plant(structure.test_layers_join_weight_and_bias_and_parameters_do_not, structure, "block_slices", lambda *_: {}),
+    plant(structure.test_a_wrong_block_layout_is_refused_by_name, structure, "block_slices", lambda *_: {}),
+    plant(steps.test_lengths_are_found_from_far_away_and_for_several_targets, steps, "matched_length",
+          lambda kl, target, guess: guess),
+    plant(steps.test_senseless_targets_and_guesses_are_refused, steps, "matched_length", _nothing, target=-1.0, guess=1.0),
+    plant(untouched.test_a_problem_at_other_parameters_leaves_the_first_alone, Problem, "at", _in_place),
+    plant(devices.test_a_missing_device_is_an_error_and_not_a_skip, devices, "require", _nothing),
+    plant(devices.test_a_visible_device_counts_and_availability_alone_does_not, devices, "devices", lambda: ["cpu", "cuda"]),
+    plant(devices.test_hidden_devices_leave_the_suites_usable, sys, "executable", "echo"),
+]  # fmt: skip
+
+PLANTS = GATES + LIKELIHOODS + REFUSALS
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=[f"{number}-{plant}" for number, plant in enumerate(PLANTS)])
+def test_the_planted_defect_turns_the_test_red(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = dict(plant.arguments)
+    if "monkeypatch" in inspect.signature(plant.test).parameters:
+        arguments["monkeypatch"] = monkeypatch
+    plant.test(**arguments)
+    monkeypatch.setattr(plant.owner, plant.name, plant.wrong)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):  # a crash is neither
+        plant.test(**arguments)
+
+
+def test_no_other_test_is_without_its_planted_defect() -> None:
+    tests: dict[str, Callable[..., None]] = {}
+    for module in pkgutil.iter_modules(suites.__path__):
+        if module.name.startswith("test_") and not module.name.startswith("test_backpack_"):
+            for name, test in vars(importlib.import_module(f"fishergauge.suites.{module.name}")).items():
+                is_test = name.startswith("test_") and not hasattr(test, "hypothesis")
+                if is_test and "quantities" not in inspect.signature(test).parameters:
+                    tests[f"{module.name}.{name}"] = test
+    assert len(tests) > 20
+    missing = [name for name, test in tests.items() if test not in {plant.test for plant in PLANTS}]
+    assert not missing, f"never seen to fail: {missing}"
