@@ -56,6 +56,7 @@ class Problem:
         _check_parameters(self)
         _check_modules(self.model)
         likelihood = self.likelihood
+        _ = self.inputs, self.targets  # kept now: made inside a transform of torch.func they would end with it
         collected = []
         with torch.no_grad(), differentiable_attention():
             for inputs, _ in self.batches:
@@ -79,19 +80,19 @@ class Problem:
     @cached_property
     def inputs(self) -> Tensor:
         """All inputs, concatenated: ``(N, ...)``."""
-        return torch.cat([inputs for inputs, _ in self.batches])
+        return _together([inputs for inputs, _ in self.batches])
 
     @cached_property
     def targets(self) -> Tensor:
         """All targets, concatenated: ``(N, ...)``."""
-        return torch.cat([targets for _, targets in self.batches])
+        return _together([targets for _, targets in self.batches])
 
     @property
     def outputs(self) -> Tensor:
         """The outputs of the model at its current parameters: ``(N, ...)``, detached."""
         with torch.no_grad(), differentiable_attention():
             outputs: Tensor = self.model(self.inputs)
-        return outputs
+        return outputs.detach()  # a model may return a view of a parameter, which requires gradients even so
 
     @property
     def parameters(self) -> "OrderedDict[str, nn.Parameter]":
@@ -143,6 +144,10 @@ class Problem:
                 if name in values:
                     parameter.copy_(values[name])
         return replace(self, model=model)
+
+
+def _together(pieces: list[Tensor]) -> Tensor:
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
 
 def _checked_batches(batches: Sequence[Batch]) -> tuple[Batch, ...]:
