@@ -11,8 +11,9 @@ from fishergauge import suites
 from fishergauge.suites.meta.configuration_plants import CONFIGURATION_PLANTS
 from fishergauge.suites.meta.paper_plants import PAPER_PLANTS
 from fishergauge.suites.meta.plants import PLANTS, Plant
+from fishergauge.suites.meta.zoo_plants import ZOO_PLANTS
 
-ALL_PLANTS = PLANTS + PAPER_PLANTS + CONFIGURATION_PLANTS
+ALL_PLANTS = PLANTS + PAPER_PLANTS + CONFIGURATION_PLANTS + ZOO_PLANTS
 
 
 def _is_red(error: BaseException) -> bool:

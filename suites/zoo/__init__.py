@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from fishergauge.reference import Problem
 from fishergauge.suites.zoo import linear_models, networks, sharing, weighted
+from fishergauge.suites.zoo.catalogue import CATALOGUE, ZOO_VERSION, Entry, catalogue_problem
 from fishergauge.suites.zoo.setting import Setting
 
 Builder = Callable[[Setting], Problem]
@@ -55,4 +56,4 @@ def zoo_problem(name: str, **setting: object) -> Problem:
     return ZOO[name](Setting(name, **setting))  # type: ignore[arg-type]
 
 
-__all__ = ["ZOO", "Builder", "Setting", "zoo_problem"]
+__all__ = ["CATALOGUE", "ZOO", "ZOO_VERSION", "Builder", "Entry", "Setting", "catalogue_problem", "zoo_problem"]

@@ -6,11 +6,13 @@ from fishergauge.reference import Facts, Problem
 from fishergauge.suites.zoo.setting import Setting
 
 LINEAR = Facts(linear_in_parameters=True, piecewise_linear=True)
+LEAST_SQUARES = Facts(linear_in_parameters=True, piecewise_linear=True, deep_linear=True)
 
 
 def linear_regression(s: Setting) -> Problem:
     """Least squares with two outputs and a bias."""
-    return s.problem(lambda: nn.Linear(3, 2), nn.MSELoss(reduction=s.reduction), [(s.normal(7, 3), s.normal(7, 2))], LINEAR)
+    data = [(s.normal(7, 3), s.normal(7, 2))]
+    return s.problem(lambda: nn.Linear(3, 2), nn.MSELoss(reduction=s.reduction), data, LEAST_SQUARES)
 
 
 def scalar_regression(s: Setting) -> Problem:
@@ -19,7 +21,7 @@ def scalar_regression(s: Setting) -> Problem:
         lambda: nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)),
         nn.MSELoss(reduction=s.reduction),
         [(s.normal(6, 3), s.normal(6))],
-        LINEAR,
+        LEAST_SQUARES,
     )
 
 

@@ -3,6 +3,7 @@
 from torch import nn
 
 from fishergauge.reference import Facts, Problem
+from fishergauge.suites.zoo.kinks import away_from_kinks
 from fishergauge.suites.zoo.setting import Setting
 
 
@@ -26,21 +27,29 @@ def mlp_sigmoid_binary(s: Setting) -> Problem:
 
 def mlp_relu_softmax(s: Setting) -> Problem:
     """A piecewise-linear network, cross-entropy."""
-    data = [(s.normal(6, 3), s.labels(4, 6))]
-    facts = Facts(piecewise_linear=True)
-    return s.problem(_mlp(nn.ReLU, 3, 5, 4), nn.CrossEntropyLoss(reduction=s.reduction), data, facts)
+
+    def draw() -> Problem:
+        data = [(s.normal(6, 3), s.labels(4, 6))]
+        loss = nn.CrossEntropyLoss(reduction=s.reduction)
+        return s.problem(_mlp(nn.ReLU, 3, 5, 4), loss, data, Facts(piecewise_linear=True))
+
+    return away_from_kinks(draw)
 
 
 def mlp_relu_gaussian(s: Setting) -> Problem:
     """A piecewise-linear network, squared error."""
-    data = [(s.normal(6, 3), s.normal(6, 2))]
-    return s.problem(_mlp(nn.ReLU, 3, 5, 2), nn.MSELoss(reduction=s.reduction), data, Facts(piecewise_linear=True))
+
+    def draw() -> Problem:
+        data = [(s.normal(6, 3), s.normal(6, 2))]
+        return s.problem(_mlp(nn.ReLU, 3, 5, 2), nn.MSELoss(reduction=s.reduction), data, Facts(piecewise_linear=True))
+
+    return away_from_kinks(draw)
 
 
 def deep_linear(s: Setting) -> Problem:
     """Two linear layers: linear in each, not in both together."""
     data = [(s.normal(6, 3), s.normal(6, 2))]
-    facts = Facts(piecewise_linear=True)
+    facts = Facts(piecewise_linear=True, deep_linear=True)
     return s.problem(_mlp(nn.Identity, 3, 4, 2), nn.MSELoss(reduction=s.reduction), data, facts)
 
 
@@ -52,8 +61,12 @@ def sizes_of_one(s: Setting) -> Problem:
 
 def prelu(s: Setting) -> Problem:
     """A learnt slope, as many channels as samples: torch's batching rule for it is wrong unless sizes forbid it."""
-    data = [(s.normal(4, 3), s.labels(3, 4))]
-    return s.problem(_mlp(nn.PReLU, 3, 4, 3), nn.CrossEntropyLoss(reduction=s.reduction), data, Facts())
+
+    def draw() -> Problem:
+        data = [(s.normal(4, 3), s.labels(3, 4))]
+        return s.problem(_mlp(nn.PReLU, 3, 4, 3), nn.CrossEntropyLoss(reduction=s.reduction), data, Facts())
+
+    return away_from_kinks(draw)
 
 
 def frozen_first_layer(s: Setting) -> Problem:

@@ -55,6 +55,10 @@ class Setting:
         self, model: Callable[[], nn.Module], loss: nn.Module, batches: Sequence[tuple[Tensor, Tensor]], facts: Facts
     ) -> Problem:
         """Build the model, draw its parameters and join it with loss and data."""
+        return self.join(self.module(model), loss, batches, facts)
+
+    def module(self, model: Callable[[], nn.Module]) -> nn.Module:
+        """Build a model in evaluation mode and draw its parameters."""
         with torch.random.fork_rng(devices=[]):  # modules initialise themselves from the global generator
             module = model()
         module = module.to(device=self.device, dtype=self.dtype).eval()
@@ -62,4 +66,8 @@ class Setting:
             for parameter in module.parameters():
                 fan_in = parameter[0].numel() if parameter.ndim > 1 else 4
                 parameter.copy_(self.normal(*parameter.shape) / max(1, fan_in) ** 0.5)
+        return module
+
+    def join(self, module: nn.Module, loss: nn.Module, batches: Sequence[tuple[Tensor, Tensor]], facts: Facts) -> Problem:
+        """A problem of a model that has its parameters already."""
         return Problem(module, loss.to(device=self.device), batches, self.name, facts)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fishergauge.reference import Facts, Problem
+from fishergauge.suites.zoo.kinks import away_from_kinks
 from fishergauge.suites.zoo.setting import Setting
 
 
@@ -14,29 +15,33 @@ def loss_per_position(s: Setting) -> Problem:
         lambda: nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)),
         nn.MSELoss(reduction=s.reduction),
         data,
-        Facts(weight_sharing=True),
+        Facts(weight_sharing=True, loss_per_position=True),
     )
 
 
 def pooled_positions(s: Setting) -> Problem:
     """A network on ``(N, T, D)`` that averages over the positions before the loss."""
     data = [(s.normal(5, 3, 2), s.labels(3, 5))]
-    return s.problem(_Pooling, nn.CrossEntropyLoss(reduction=s.reduction), data, Facts(weight_sharing=True))
+    return s.problem(_Pooling, nn.CrossEntropyLoss(reduction=s.reduction), data, Facts(weight_sharing=True, pooled=True))
 
 
 def conv1d_tagging(s: Setting) -> Problem:
     """Labels at every position, class axis second, some masked; two uneven batches."""
-    data = []
-    for count in (3, 2):
-        labels = s.labels(3, count, 4)
-        labels[:, 0] = -100
-        data.append((s.normal(count, 2, 4), labels))
-    return s.problem(
-        lambda: nn.Sequential(nn.Conv1d(2, 2, 3, padding=1), nn.ReLU(), nn.Conv1d(2, 3, 1)),
-        nn.CrossEntropyLoss(reduction=s.reduction),
-        data,
-        Facts(piecewise_linear=True, weight_sharing=True),
-    )
+
+    def draw() -> Problem:
+        data = []
+        for count in (3, 2):
+            labels = s.labels(3, count, 4)
+            labels[:, 0] = -100
+            data.append((s.normal(count, 2, 4), labels))
+        return s.problem(
+            lambda: nn.Sequential(nn.Conv1d(2, 2, 3, padding=1), nn.ReLU(), nn.Conv1d(2, 3, 1)),
+            nn.CrossEntropyLoss(reduction=s.reduction),
+            data,
+            Facts(piecewise_linear=True, weight_sharing=True),
+        )
+
+    return away_from_kinks(draw)
 
 
 def binary_per_position(s: Setting) -> Problem:
@@ -46,7 +51,7 @@ def binary_per_position(s: Setting) -> Problem:
         lambda: nn.Linear(2, 2),
         nn.BCEWithLogitsLoss(reduction=s.reduction),
         data,
-        Facts(linear_in_parameters=True, piecewise_linear=True, weight_sharing=True),
+        Facts(linear_in_parameters=True, piecewise_linear=True, weight_sharing=True, loss_per_position=True),
     )
 
 
