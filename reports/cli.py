@@ -1,12 +1,18 @@
-"""The command line: ``fishergauge reproduce``."""
+"""The command line: ``fishergauge check`` and its companions, and ``fishergauge reproduce``."""
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from fishergauge.reports import accept_command, check_command, compare_command, list_commands
 from fishergauge.reports.code_version import package_version
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
 
 NAMES = ("e1", "e2", "e3", "e4")
 
@@ -16,6 +22,16 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="fishergauge", description="Verify Fisher and generalised Gauss-Newton approximations.")
     root.add_argument("--version", action="version", version=f"fishergauge {package_version()}")
     commands = root.add_subparsers(dest="command", required=True)
+    check_command.add_parser(commands)
+    compare_command.add_parser(commands)
+    accept_command.add_parser(commands)
+    list_commands.add_parsers(commands)
+    _add_reproduce(commands)
+    return root
+
+
+def _add_reproduce(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command that runs the experiments."""
     run = commands.add_parser(
         "reproduce",
         help="run the experiments of the paper, as published and as they should be",
@@ -35,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     run.add_argument("--jobs", "-j", type=int, metavar="N", help="processes at the same time (default: one a core)")
     run.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default: out)")
-    return root
+    run.set_defaults(run=_reproduce)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,10 +61,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; those of the process by default.
 
     Returns:
-        0 if all went well, 1 if something failed, 2 for options that cannot be honoured, 130 if interrupted.
+        0 if all went well, 1 if something failed, 2 for options that cannot be honoured, 3 if a check was vacuous, 130 if
+        interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
+    options.given = given
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as in `fishergauge claims | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return code
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    """Run experiments."""
     from fishergauge.reports.data import DataError  # torch is imported only for work, not for --help
     from fishergauge.reports.engine import available_cores
     from fishergauge.reports.experiments import EXPERIMENTS
@@ -61,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs = available_cores() if options.jobs is None else options.jobs
         data = tuple(dict.fromkeys(options.data))
         asked = Options(names, data, options.seeds, options.quick, options.device, options.out, jobs)
-        outcome = reproduce(asked, EXPERIMENTS, shlex.join(["fishergauge", *given]), _say)
+        outcome = reproduce(asked, EXPERIMENTS, shlex.join(["fishergauge", *options.given]), _say)
     except (OptionError, DataError, MissingExtraError) as error:
         print(f"fishergauge: {error}", file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from fishergauge.reports.one_thread import one_thread
+from fishergauge.suites.one_thread import one_thread
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fishergauge.reports.experiment import Results
-from fishergauge.reports.jsonable import jsonable
+from fishergauge.suites.jsonable import jsonable
 
 EPSILONS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 COLUMNS = (

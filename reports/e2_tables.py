@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fishergauge.reports.experiment import Results
-from fishergauge.reports.jsonable import jsonable
+from fishergauge.suites.jsonable import jsonable
 
 EPSILONS = (1e-4, 3e-4, 1e-3)
 STEPS = (10, 30, 100)

@@ -12,7 +12,7 @@ import torch
 from fishergauge.reports.cell import Cell, Record
 from fishergauge.reports.experiment import Experiment
 from fishergauge.reports.extras import require
-from fishergauge.reports.one_thread import one_thread
+from fishergauge.suites.one_thread import one_thread
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from fishergauge.reports.jsonable import jsonable
+from fishergauge.suites.jsonable import jsonable
 
 PAPER = (
     'HIDEKI, "Natural Gradient Descent: Characterizing Local Efficiency and Coordinate Invariance in Controlled Settings", '

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from fishergauge.reports.cell import Cell, Record
-from fishergauge.reports.jsonable import jsonable
+from fishergauge.suites.jsonable import jsonable
 
 
 class Store:

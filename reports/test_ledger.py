@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from fishergauge.reports.jsonable import jsonable
 from fishergauge.reports.ledger import LedgerEntry, write_ledger
 from fishergauge.reports.options import Options
 from fishergauge.reports.reproduce import remarks
+from fishergauge.suites.jsonable import jsonable
 
 ENTRY = LedgerEntry("E4.1", "e4", "synthetic", "a | b", "paper", "1e-10", "2e-10", "3e-10", "confirmed", "why", {"x": 1.5})
 

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 
 def jsonable(value: Any) -> Any:
     """Convert nested values to what JSON can carry.
 
     Args:
-        value: dictionaries, lists, tuples, tensors, paths, numpy numbers and plain values.
+        value: dictionaries, lists, tuples, tensors, arrays, paths, numpy numbers and plain values.
 
     Returns:
         The same with lists for sequences and tensors, and ``None`` for numbers that are not finite; the
@@ -33,12 +31,10 @@ def jsonable(value: Any) -> Any:
             if reasons and f"{key}_reason" not in value:
                 converted[f"{key}_reason"] = ", ".join(reasons)
         return converted
-    if isinstance(value, torch.Tensor):
-        return jsonable(value.tolist())
     if isinstance(value, list | tuple):
         return [jsonable(item) for item in value]
-    if hasattr(value, "item") and callable(value.item):  # a number of numpy
-        return jsonable(value.item())
+    if hasattr(value, "tolist"):  # a tensor, an array or a number of numpy
+        return jsonable(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):
@@ -54,7 +50,7 @@ def _non_finite(value: Any) -> list[str]:
         return []
     if isinstance(value, list | tuple):
         return [reason for item in value for reason in _non_finite(item)]
-    number = value.tolist() if isinstance(value, torch.Tensor) else value.item() if hasattr(value, "item") else value
+    number = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(number, list):
         return _non_finite(number)
     return [str(number)] if isinstance(number, float) and not math.isfinite(number) else []

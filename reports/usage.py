@@ -1,0 +1,91 @@
+"""What the commands share: how mistakes of the user are answered, and patterns that match nothing."""
+
+import difflib
+import sys
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+WRONG_USE = 2
+INTERRUPTED = 130
+LIKE = 0.6  # from here on, a name is worth mentioning
+
+
+class UsageError(ValueError):
+    """Options that cannot be honoured; the message names cause and remedy."""
+
+
+def answer(run: Callable[[], int], errors: tuple[type[Exception], ...] = ()) -> int:
+    """Run a command; its user's mistakes become a line on the standard error and exit code 2.
+
+    Args:
+        run: the command.
+        errors: which exceptions are mistakes of the user, beside :class:`UsageError`.
+
+    Returns:
+        The exit code.
+    """
+    mistakes: tuple[type[Exception], ...] = (UsageError, *errors)
+    try:
+        return run()
+    except mistakes as error:
+        print(f"fishergauge: {error}", file=sys.stderr)
+        return WRONG_USE
+    except KeyboardInterrupt:
+        print("fishergauge: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def patterns(text: str) -> list[str]:
+    """A comma-separated list of patterns as a list."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def require_matches(option: str, text: str, names: Iterable[str], listing: str) -> None:
+    """Refuse patterns that match no name.
+
+    Args:
+        option: under which the patterns were given.
+        text: comma-separated patterns.
+        names: what they can match.
+        listing: the command that lists the names.
+
+    Raises:
+        UsageError: a pattern matches nothing; the nearest names are named.
+    """
+    known = list(names)
+    if not patterns(text):
+        raise UsageError(f"{option} is empty; leave it out for all, or give a pattern ({listing} lists the names)")
+    for pattern in patterns(text):
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise UsageError(f"{option} {pattern!r} matches nothing{nearest(pattern, known)} ({listing} lists the names)")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean ...?`` with up to three near names, or nothing."""
+    text = name.replace("*", "").replace("?", "")
+    near = sorted(known, key=lambda other: -_likeness(text, other))[:3]
+    likely = [other for other in near if _likeness(text, other) >= LIKE]
+    return f"; did you mean {', '.join(likely)}?" if likely else ""
+
+
+def _likeness(text: str, name: str) -> float:
+    """How much a text resembles a name or the beginning of it, from 0 to 1."""
+    parts = (name, name[: len(text)])
+    return max(difflib.SequenceMatcher(None, text.lower(), part.lower()).ratio() for part in parts)
+
+
+def writable(option: str, path: Path | None) -> None:
+    """Refuse a path that cannot be written, before anything is computed.
+
+    Raises:
+        UsageError: it is ``-``, a folder, or in a folder that does not exist.
+    """
+    if path is None:
+        return
+    if str(path) == "-":
+        raise UsageError(f"{option} takes the path of a file; the standard output is for the report")
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: this is a folder; give the path of a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"{option} {path}: there is no folder {path.parent}; make it first")
