@@ -1,0 +1,108 @@
+"""The layers of a problem, found by running its model: where each stands and what goes in and out."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fishergauge.reference import Problem
+from fishergauge.reference.evaluation import differentiable_attention
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A linear or convolutional module with trainable parameters.
+
+    Args:
+        name: of the module.
+        module: the module itself; not to be changed.
+        calls: how many times one evaluation uses it.
+        first: its input is the input of the model.
+        last: its output is the output of the model.
+        positions: T, at how many positions of a sample it is used.
+        tied: a parameter of it belongs to another module as well.
+    """
+
+    name: str
+    module: nn.Module
+    calls: int
+    first: bool
+    last: bool
+    positions: int
+    tied: bool
+
+    @property
+    def alone(self) -> bool:
+        """Whether each weight enters a sample once."""
+        return self.calls == 1 and self.positions == 1 and not self.tied
+
+    @property
+    def weight(self) -> str | None:
+        """The name of its trainable weight."""
+        return self._parameter("weight")
+
+    @property
+    def bias(self) -> str | None:
+        """The name of its trainable bias."""
+        return self._parameter("bias")
+
+    def _parameter(self, kind: str) -> str | None:
+        value = getattr(self.module, kind, None)
+        trained = isinstance(value, nn.Parameter) and value.requires_grad
+        return f"{self.name}.{kind}".lstrip(".") if trained else None
+
+
+def layers_of(problem: Problem) -> tuple[Layer, ...]:
+    """The linear and convolutional layers that own trainable parameters, in the order of ``named_modules``.
+
+    Args:
+        problem: evaluated once, on a copy of its model.
+
+    Returns:
+        A tuple of layers; empty where the model has none.
+
+    Example:
+        >>> problem = Problem(nn.Linear(2, 1), nn.MSELoss(), [(torch.ones(3, 2), torch.ones(3, 1))])
+        >>> [(layer.first, layer.last, layer.alone) for layer in layers_of(problem)]
+        [(True, True, True)]
+    """
+    model = copy.deepcopy(problem.model)
+    owners: dict[int, int] = {}
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+    seen: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    candidates = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
+        and any(p.requires_grad for p in module.parameters(recurse=False))
+    }
+    for name, module in candidates.items():
+
+        def keep(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, name: str = name) -> None:
+            seen.setdefault(name, []).append((inputs[0].detach(), output.detach()))
+
+        module.register_forward_hook(keep)
+    with torch.no_grad(), differentiable_attention():
+        outputs = model(problem.inputs)
+    result = []
+    for name, module in candidates.items():
+        calls = seen.get(name, [])
+        if not calls:
+            continue
+        inside, outside = calls[0]
+        width = outside.shape[1] if isinstance(module, nn.modules.conv._ConvNd) and outside.ndim > 2 else outside.shape[-1]
+        result.append(
+            Layer(
+                name,
+                module,
+                len(calls),
+                first=torch.equal(inside, problem.inputs),
+                last=torch.equal(calls[-1][1].reshape(-1), outputs.reshape(-1)),
+                positions=outside.numel() // (len(outside) * width),
+                tied=any(owners[id(p)] > 1 for p in module.parameters(recurse=False)),
+            )
+        )
+    return tuple(result)
