@@ -17,8 +17,8 @@ class Facts:
         tied_weights: one parameter is used by several layers.
         deep_linear: a chain of linear layers with nothing nonlinear between them, so that the outputs are affine in the
             parameters of each layer; a linear model is one of depth one. Declared where the loss is squared error.
-        loss_per_position: every shared layer acts on each position (a patch, for a convolution) by itself, and there is
-            one term of the loss for each position: term t depends on the input at position t alone.
+        loss_per_position: every shared layer acts on each position (a patch, for a convolution) by itself, and each term of
+            the loss depends on one position alone; a position may have several terms.
         pooled: the shared layers act on each position by itself, and the positions are averaged or summed before a loss
             with one term a sample. Together with ``deep_linear``, only linear layers stand in between.
         product_data: the data are all pairs of an input and a residual: each input comes with the same residuals

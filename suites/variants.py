@@ -230,21 +230,24 @@ def affine_inputs(problem: Problem, kind: str, generator: torch.Generator, condi
 
 def flattened_positions(problem: Problem) -> Problem:
     """A network that acts at each position by itself, with the positions as samples."""
-    if type(problem.model) is not nn.Sequential and not isinstance(problem.model, nn.Linear):
-        raise NotHere("the model is no plain sequence of modules")
-    if isinstance(problem.loss, nn.CrossEntropyLoss) or problem.inputs.ndim != 3 or problem.targets.ndim != 3:
-        raise NotHere("the positions are not along the second axis of inputs and targets")
+    _act_position_by_position(problem)
     return replace(problem, batches=[(x.flatten(0, 1), y.flatten(0, 1)) for x, y in problem.batches])
 
 
-def as_convolution(problem: Problem) -> Problem:
-    """A network that acts at each position by itself, as one of convolutions of width one."""
+def _act_position_by_position(problem: Problem) -> list[nn.Module]:
+    """The modules of a model that is a plain sequence of linear ones, on ``(N, T, D)``."""
     modules = [problem.model] if isinstance(problem.model, nn.Linear) else list(problem.model.children())
     plain = isinstance(problem.model, nn.Linear) or type(problem.model) is nn.Sequential
     if not plain or not all(type(module) in (nn.Linear, *ELEMENTWISE) for module in modules):
         raise NotHere("the model is no plain sequence of linear modules")
     if isinstance(problem.loss, nn.CrossEntropyLoss) or problem.inputs.ndim != 3 or problem.targets.ndim != 3:
         raise NotHere("the positions are not along the second axis of inputs and targets")
+    return modules
+
+
+def as_convolution(problem: Problem) -> Problem:
+    """A network that acts at each position by itself, as one of convolutions of width one."""
+    modules = _act_position_by_position(problem)
     model = nn.Sequential(*(_convolution(m) if isinstance(m, nn.Linear) else copy.deepcopy(m) for m in modules))
     return replace(problem, model=model, batches=[(x.mT.contiguous(), y.mT.contiguous()) for x, y in problem.batches])
 

@@ -78,7 +78,7 @@ def test_equally_near_defects_are_named_together() -> None:
     assert 'D14 "divided by the size of the batch twice" or P1 ' in text
     squares = problem_named("linear-regression")
     halved = describe(nearest_defects(reference.ggn(squares).dense() / 2, squares, mine()))
-    assert halved.startswith('planted defect P')
+    assert halved.startswith("planted defect P")
     assert halved.count('"') == 6
     assert " (relative distance " in halved
 

@@ -103,6 +103,7 @@ _LIST: tuple[tuple[Builder, str], ...] = (
     (positions.positions_linear, "mean quick sum"),
     (positions.pooled_linear, "mean quick sum"),
     (positions.length_change, "mean sum"),
+    (positions.repeated_positions, "mean quick"),
     (positions.masked_positions, "mean"),
     (positions.embedding, "mean"),
     (positions.small_attention, "mean"),

@@ -102,24 +102,26 @@ def _tied_weights(problem: Problem) -> bool:
 
 
 def _loss_per_position(problem: Problem) -> bool:
-    """Every layer is used at as many positions as there are terms, and no two terms look at the same part of an input.
+    """Every layer is used at the same positions, and no term depends on two of them; a position may have several terms.
 
     Patches of a convolution may overlap; then it is the only layer.
     """
     samples, positions, _ = problem.likelihood.split(problem.outputs).shape
     used = used_positions(problem)
-    if positions == 1 or any(count != samples * positions for count in used.values()):
+    counts = set(used.values())
+    if positions == 1 or len(counts) != 1 or samples * positions % counts.pop():
         return False
     return len(used) == 1 or (problem.inputs.is_floating_point() and _separate(problem))
 
 
 def _separate(problem: Problem) -> bool:
-    """Whether each entry of an input influences one term only."""
+    """Whether the parts of an input that two terms depend on are the same or have nothing in common."""
     inputs = problem.inputs.clone().requires_grad_()
     with differentiable_attention():
         terms = problem.likelihood.split(problem.model(inputs))
         slopes = [torch.autograd.grad(terms[:, t].sum(), inputs, retain_graph=True)[0] for t in range(terms.shape[1])]
-    return int(torch.stack([slope != 0 for slope in slopes]).sum(0).max()) == 1
+    parts = {tuple((slope[0] != 0).reshape(-1).tolist()) for slope in slopes}
+    return int(torch.tensor(sorted(parts)).sum(0).max()) == 1
 
 
 def _pooled(problem: Problem) -> bool:

@@ -35,6 +35,13 @@ class PairsOfPositions(nn.Module):
         return inputs.reshape(len(inputs), -1, 2, inputs.shape[-1]).mean(2)
 
 
+class RepeatedPositions(nn.Module):
+    """Each position twice: ``(N, T, D)`` to ``(N, 2 T, D)``."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs.repeat_interleave(2, 1)
+
+
 class PositionsBeforeChannels(nn.Module):
     """The outputs of a convolution as terms: ``(N, C, H, W)`` to ``(N, H W, C)``."""
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fishergauge.reference import Facts, Problem
-from fishergauge.suites.zoo.layers import ClassesSecond, MeanOverPositions, PairsOfPositions, mlp
+from fishergauge.suites.zoo.layers import ClassesSecond, MeanOverPositions, PairsOfPositions, RepeatedPositions, mlp
 from fishergauge.suites.zoo.setting import Setting
 
 
@@ -33,6 +33,16 @@ def length_change(s: Setting) -> Problem:
 
     facts = Facts(piecewise_linear=True, deep_linear=True, weight_sharing=True)
     return s.problem(model, nn.MSELoss(reduction=s.reduction), [(s.normal(3, 6, 2), s.normal(3, 3, 2))], facts)
+
+
+def repeated_positions(s: Setting) -> Problem:
+    """Linear layers at three positions, each of which has two terms of the loss: K-FAC expand is exact."""
+
+    def model() -> nn.Module:
+        return nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2), RepeatedPositions())
+
+    facts = Facts(piecewise_linear=True, deep_linear=True, weight_sharing=True, loss_per_position=True)
+    return s.problem(model, nn.MSELoss(reduction=s.reduction), [(s.normal(4, 3, 2), s.normal(4, 6, 2))], facts)
 
 
 def masked_positions(s: Setting) -> Problem:

@@ -147,7 +147,6 @@ def with_grad(problem: Problem, matrix: Tensor) -> Tensor:
     return matrix * next(iter(problem.model.parameters())).sum().exp().pow(0)
 
 
-UNTOUCHED, RETURNED = ("T26-untouched",), ("T26-shape",)
 BEHAVIOUR: tuple[Defect, ...] = (
     unmatched(
         "D33",
@@ -155,12 +154,16 @@ BEHAVIOUR: tuple[Defect, ...] = (
         "several libraries, at batch size 1",
         lambda: squeezed,
         GGN,
-        sees=("sizes-of-one",),
+        sees=("T26-form",),
     ),
-    unmatched("P230", "leaves gradients behind", "likely", doing(leaves_gradients), GGN, sees=UNTOUCHED),
-    unmatched("P231", "leaves the model in training mode", "likely", doing(lambda p: p.model.train()), GGN, sees=UNTOUCHED),
-    unmatched("P232", "leaves a hook on the model", "likely", doing(hook), GGN, sees=UNTOUCHED),
-    unmatched("P233", "leaves a hook on the model and fails", "likely", doing(hook_and_raise), GGN, sees=UNTOUCHED),
+    unmatched("P230", "leaves gradients behind", "likely", doing(leaves_gradients), GGN, sees=("T26-untouched",)),
+    unmatched(
+        "P231", "leaves the model in training mode", "likely", doing(lambda p: p.model.train()), GGN, sees=("T26-untouched",)
+    ),
+    unmatched("P232", "leaves a hook on the model", "likely", doing(hook), GGN, sees=("T26-untouched",)),
+    unmatched(
+        "P233", "leaves a hook on the model and fails", "likely", doing(hook_and_raise), GGN, sees=("T26-form", "T26-untouched")
+    ),
     unmatched(
         "P234",
         "leaves another default dtype",
@@ -173,7 +176,7 @@ BEHAVIOUR: tuple[Defect, ...] = (
             )
         ),
         GGN,
-        sees=UNTOUCHED,
+        sees=("T26-untouched",),
     ),
     unmatched(
         "P235",
@@ -181,39 +184,48 @@ BEHAVIOUR: tuple[Defect, ...] = (
         "likely",
         doing(lambda p: torch.set_num_threads(torch.get_num_threads() + 1)),
         GGN,
-        sees=UNTOUCHED,
+        sees=("T26-untouched",),
     ),
-    unmatched("P236", "moves torch's global generator", "likely", doing(draws), GGN, sees=UNTOUCHED),
-    unmatched("P237", "moves the global generators of numpy and Python", "likely", doing(draws_numpy), GGN, sees=UNTOUCHED),
+    unmatched("P236", "moves torch's global generator", "likely", doing(draws), GGN, sees=("T26-untouched",)),
     unmatched(
-        "P238", "leaves gradients switched off", "likely", doing(lambda p: torch.set_grad_enabled(False)), GGN, sees=UNTOUCHED
+        "P237", "moves the global generators of numpy and Python", "likely", doing(draws_numpy), GGN, sees=("T26-untouched",)
     ),
-    unmatched("P239", "moves the parameters", "likely: finite differences", doing(moves_parameters), GGN, sees=UNTOUCHED),
-    unmatched("P240", "leaves a parameter frozen", "likely", doing(freezes), GGN, sees=UNTOUCHED),
-    unmatched("P241", "scales the data in place", "likely", doing(changes_data), GGN, sees=UNTOUCHED),
+    unmatched(
+        "P238",
+        "leaves gradients switched off",
+        "likely",
+        doing(lambda p: torch.set_grad_enabled(False)),
+        GGN,
+        sees=("T26-untouched",),
+    ),
+    unmatched(
+        "P239", "moves the parameters", "likely: finite differences", doing(moves_parameters), GGN, sees=("T26-untouched",)
+    ),
+    unmatched("P240", "leaves a parameter frozen", "likely", doing(freezes), GGN, sees=("T26-untouched",)),
+    unmatched("P241", "scales the data in place", "likely", doing(changes_data), GGN, sees=("T26-untouched",)),
     unmatched(
         "P242",
         "leaves an attribute on a parameter",
         "likely: BackPACK's grad_batch",
         doing(lambda p: setattr(next(iter(p.model.parameters())), "grad_batch", 0)),
         GGN,
-        sees=UNTOUCHED,
+        sees=("T26-untouched",),
     ),
-    unmatched("P243", "prints", "likely", doing(writes), GGN, sees=("notes",)),
-    unmatched("P244", "warns", "likely", doing(warns), GGN, sees=("notes",)),
-    unmatched("P245", "leaves the interpreter by sys.exit()", "likely", doing(lambda p: sys.exit(0)), GGN, sees=("error",)),
+    unmatched("P243", "prints", "likely", doing(writes), GGN),
+    unmatched("P244", "warns", "likely", doing(warns), GGN),
+    unmatched("P245", "leaves the interpreter by sys.exit()", "likely", doing(lambda p: sys.exit(0)), GGN, sees=("T26-form",)),
     unmatched(
-        "P246", "ends the process", "likely: a crash in native code", doing(ends_process), GGN, sees=("error",), fatal=True
+        "P246", "ends the process", "likely: a crash in native code", doing(ends_process), GGN, sees=("T26-form",), fatal=True
     ),
-    unmatched("P247", "does not come back in time", "likely", doing(hangs), GGN, sees=("error",)),
-    unmatched("P248", "fails where there is one output", "likely", doing(raises_on_one), GGN, sees=("error",)),
+    unmatched("P247", "does not come back in time", "likely", doing(hangs), GGN, sees=("T26-form",)),
+    unmatched("P248", "fails where there is one output", "likely", doing(raises_on_one), GGN, sees=("T26-form",)),
     unmatched(
         "P249",
         "returns a row too few and a column too many: (P, P + 1)",
         "likely",
         returning(lambda p, m: torch.cat([m, m[:, :1]], 1)),
         GGN,
-        sees=RETURNED,
+        sees=("T26-form",),
     ),
     unmatched(
         "P250",
@@ -221,13 +233,17 @@ BEHAVIOUR: tuple[Defect, ...] = (
         "likely",
         returning(lambda p, m: m.to(torch.float32 if m.dtype == torch.float64 else torch.float64)),
         GGN,
-        sees=RETURNED,
+        sees=("T26-form",),
     ),
-    unmatched("P251", "returns NaN in one entry", "likely", returning(one_nan), GGN, sees=RETURNED),
-    unmatched("P252", "returns a list of rows", "likely", returning(lambda p, m: m.tolist()), GGN, sees=RETURNED),
-    unmatched("P253", "returns nothing", "likely: no return statement", returning(lambda p, m: None), GGN, sees=RETURNED),
-    unmatched("P254", "frozen parameters included", "likely", returning(all_parameters), GGN, sees=RETURNED),
-    unmatched("P255", "returns the diagonal as a vector", "likely", returning(lambda p, m: m.diagonal()), GGN, sees=RETURNED),
-    unmatched("P256", "returns infinities", "likely: a division by zero", returning(lambda p, m: m / 0), GGN, sees=RETURNED),
-    unmatched("P257", "returns a dictionary of blocks", "likely", returning(lambda p, m: {"all": m}), GGN, sees=RETURNED),
+    unmatched("P251", "returns NaN in one entry", "likely", returning(one_nan), GGN, sees=("T26-form",)),
+    unmatched("P252", "returns a list of rows", "likely", returning(lambda p, m: m.tolist()), GGN, sees=("T26-form",)),
+    unmatched("P253", "returns nothing", "likely: no return statement", returning(lambda p, m: None), GGN, sees=("T26-form",)),
+    unmatched("P254", "frozen parameters included", "likely", returning(all_parameters), GGN, sees=("T26-form",)),
+    unmatched(
+        "P255", "returns the diagonal as a vector", "likely", returning(lambda p, m: m.diagonal()), GGN, sees=("T26-form",)
+    ),
+    unmatched(
+        "P256", "returns infinities", "likely: a division by zero", returning(lambda p, m: m / 0), GGN, sees=("T26-form",)
+    ),
+    unmatched("P257", "returns a dictionary of blocks", "likely", returning(lambda p, m: {"all": m}), GGN, sees=("T26-form",)),
 )

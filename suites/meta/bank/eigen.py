@@ -91,7 +91,7 @@ EIGENBASIS: tuple[Defect, ...] = (
         scaled(lambda p: p.divisor),
         EIGEN,
         DECLARED,
-        sees=("T11",),
+        sees=("T5", "T8", "T11", "T26-duplicated", "T26-sum-over-mean"),
     ),
     planted(
         "D43",
@@ -100,7 +100,7 @@ EIGENBASIS: tuple[Defect, ...] = (
         blockwise(transposed),
         EIGEN,
         DECLARED,
-        sees=("T11",),
+        sees=("T5", "T11", "T11-basis", "T26-outputs", "T26-units"),
     ),
     planted(
         "P110",
@@ -109,7 +109,7 @@ EIGENBASIS: tuple[Defect, ...] = (
         blockwise(turned_wrongly),
         Family(("fisher", "ggn"), ("eigen-kronecker",)),
         DECLARED,
-        sees=("T11",),
+        sees=("T5", "T11", "T12-orthogonal", "T26-outputs", "T26-units"),
     ),
     planted(
         "P111",
@@ -118,9 +118,17 @@ EIGENBASIS: tuple[Defect, ...] = (
         blockwise(descending),
         EIGEN,
         DECLARED,
-        sees=("T11",),
+        sees=("T5", "T8", "T11", "T26-order", "T26-units"),
     ),
-    planted("P112", "eigenvalues sorted on their own", "likely", blockwise(sorted_values), EIGEN, DECLARED, sees=("T11",)),
+    planted(
+        "P112",
+        "eigenvalues sorted on their own",
+        "likely",
+        blockwise(sorted_values),
+        EIGEN,
+        DECLARED,
+        sees=("T5", "T8", "T11", "T26-outputs", "T26-units"),
+    ),
     planted(
         "P113",
         "the eigenvalues of K-FAC kept",
@@ -137,7 +145,7 @@ EIGENBASIS: tuple[Defect, ...] = (
         blockwise(of_mean_gradient),
         EIGEN,
         DECLARED,
-        sees=("T11",),
+        sees=("T2", "T5", "T8", "T11", "T26-sum-over-mean"),
     ),
     planted(
         "P115",
@@ -146,7 +154,7 @@ EIGENBASIS: tuple[Defect, ...] = (
         blockwise(of_given_labels),
         Family(("fisher", "ggn"), ("eigen-kronecker",)),
         DECLARED,
-        sees=("T2", "T11"),
+        sees=("T2", "T5", "T6", "T8", "T11"),
     ),
     planted(
         "P116",
@@ -155,7 +163,7 @@ EIGENBASIS: tuple[Defect, ...] = (
         blockwise(exchanged),
         EIGEN,
         DECLARED,
-        sees=("T11",),
+        sees=("T5", "T8", "T11", "T26-outputs", "T26-units"),
     ),
     planted(
         "P117",
@@ -164,6 +172,6 @@ EIGENBASIS: tuple[Defect, ...] = (
         blockwise(roots_of_values),
         EIGEN,
         DECLARED,
-        sees=("T11",),
+        sees=("T5", "T8", "T11", "T26-duplicated", "T26-sum-over-mean"),
     ),
 )

@@ -120,7 +120,7 @@ KEPT: tuple[Defect, ...] = (
         exact_blocks_of_kfac,
         Family(NO_HESSIAN, ("block-diagonal",)),
         JOINT_BLOCKS,
-        sees=("T1", "T6"),
+        sees=("T1", "T3", "T15", "T17", "T26-additive"),
     ),
     planted(
         "P160",
@@ -129,7 +129,7 @@ KEPT: tuple[Defect, ...] = (
         cross_block_lost,
         BLOCKS,
         JOINT_BLOCKS,
-        sees=("T1",),
+        sees=("T1", "T3", "T15", "T17"),
     ),
     planted(
         "P161",
@@ -138,7 +138,7 @@ KEPT: tuple[Defect, ...] = (
         cross_block_kept,
         BLOCKS,
         SEPARATE_BLOCKS,
-        sees=("structure",),
+        sees=("T1",),
     ),
     planted(
         "P162",
@@ -146,7 +146,7 @@ KEPT: tuple[Defect, ...] = (
         "likely",
         changed(last_layer_only),
         Family(ANY, ("dense", "block-diagonal", "diagonal", "quasi-diagonal", "kronecker", "eigen-kronecker")),
-        sees=("T1",),
+        sees=("T1", "T3", "T15", "T18", "T19"),
     ),
     planted(
         "P163",
@@ -154,13 +154,34 @@ KEPT: tuple[Defect, ...] = (
         "likely",
         changed(diagonal_of),
         Family(ANY, ("dense", "block-diagonal", "kronecker", "eigen-kronecker")),
-        sees=("T1",),
+        sees=("T1", "T3", "T15", "T16", "T18"),
     ),
-    planted("P164", "the blocks of layers sold as all of it", "likely", changed(layer_blocks_of), DENSE, sees=("T1",)),
     planted(
-        "P165", "the sums of rows for the diagonal", "likely: a product with ones", row_sums, DIAGONALS, DIAGONAL, sees=("T1",)
+        "P164",
+        "the blocks of layers sold as all of it",
+        "likely",
+        changed(layer_blocks_of),
+        DENSE,
+        sees=("T1", "T15", "T16", "T18", "T19"),
     ),
-    planted("P166", "square roots on the diagonal", "likely: Adam", changed(roots), DIAGONALS, DIAGONAL, sees=("T1",)),
+    planted(
+        "P165",
+        "the sums of rows for the diagonal",
+        "likely: a product with ones",
+        row_sums,
+        DIAGONALS,
+        DIAGONAL,
+        sees=("T1", "T3", "T14-scaling", "T15", "T26-psd"),
+    ),
+    planted(
+        "P166",
+        "square roots on the diagonal",
+        "likely: Adam",
+        changed(roots),
+        DIAGONALS,
+        DIAGONAL,
+        sees=("T1", "T3", "T14-scaling", "T15", "T26-sum-over-mean"),
+    ),
     planted(
         "P167",
         "absolute values of the mean gradient on the diagonal",
@@ -168,7 +189,7 @@ KEPT: tuple[Defect, ...] = (
         absolute_gradients,
         DIAGONALS,
         DIAGONAL,
-        sees=("T1", "T26"),
+        sees=("T1", "T2", "T3", "T14-scaling", "T15"),
     ),
     planted(
         "P168",
@@ -177,9 +198,11 @@ KEPT: tuple[Defect, ...] = (
         changed(mean_of_layer),
         DIAGONALS,
         DIAGONAL,
-        sees=("T1",),
+        sees=("T1", "T3", "T14-scaling", "T15", "T17"),
     ),
-    planted("P169", "the products with the bias lost", "likely", changed(uncompensated), QUASI, QUASI_DIAGONAL, sees=("T14",)),
+    planted(
+        "P169", "the products with the bias lost", "likely", changed(uncompensated), QUASI, QUASI_DIAGONAL, sees=("T1", "T14")
+    ),
     planted(
         "P170",
         "the products with the bias on one side only",
@@ -187,12 +210,24 @@ KEPT: tuple[Defect, ...] = (
         changed(halves),
         QUASI,
         QUASI_DIAGONAL,
-        sees=("T26-symmetric",),
+        sees=("T1", "T14", "T26-symmetric", "T26-units"),
     ),
     planted(
-        "P171", "the completion on the diagonal too", "likely", own_weight_products, QUASI, QUASI_DIAGONAL, sees=("T1", "T14")
+        "P171",
+        "the completion on the diagonal too",
+        "likely",
+        own_weight_products,
+        QUASI,
+        QUASI_DIAGONAL,
+        sees=("T1", "T3", "T17"),
     ),
     planted(
-        "P172", "the products with the bias of the next unit", "likely", wrong_unit, QUASI, QUASI_DIAGONAL, sees=("T1", "T14")
+        "P172",
+        "the products with the bias of the next unit",
+        "likely",
+        wrong_unit,
+        QUASI,
+        QUASI_DIAGONAL,
+        sees=("T1", "T14", "T26-outputs", "T26-units"),
     ),
 )

@@ -125,12 +125,6 @@ def diagonal_outputs(pieces: Pieces, subject: Subject, layer: Map) -> Tensor:
     return output_factor(pieces, subject, layer).diagonal().diag()
 
 
-def gradients_at_inputs(layer: Map, outer: Tensor, inner: Tensor) -> Tensor:
-    """G of the layer itself normalised to trace one and given the trace of A."""
-    trace = inner.trace()
-    return product(layer, outer / outer.trace().clamp(min=1e-300) * trace, inner)
-
-
 def damped_factors(layer: Map, outer: Tensor, inner: Tensor) -> Tensor:
     """Both factors with sqrt(1e-3) on the diagonal."""
     damping = 1e-3**0.5
@@ -161,7 +155,7 @@ KRONECKER: tuple[Defect, ...] = (
         wrong_factors(inner=averaged_over_batches),
         EITHER,
         JOINT,
-        sees=("T26",),
+        sees=("T5", "T26-batches", "T26-duplicated", "T26-order"),
     ),
     planted(
         "D11",
@@ -170,7 +164,7 @@ KRONECKER: tuple[Defect, ...] = (
         sums_over_batches,
         KFAC,
         JOINT,
-        sees=("T26",),
+        sees=("T4", "T26-batches", "T26-duplicated", "T26-order", "T26-sum-over-mean"),
     ),
     planted(
         "D32",
@@ -179,7 +173,7 @@ KRONECKER: tuple[Defect, ...] = (
         wrong_factors(join=factors_swapped),
         KFAC,
         JOINT,
-        sees=("T4", "T6"),
+        sees=("T4", "T5", "T26-outputs", "T26-units", "S2"),
     ),
     planted(
         "D36",
@@ -188,7 +182,7 @@ KRONECKER: tuple[Defect, ...] = (
         wrong_factors(inner=without_bias_column),
         EITHER,
         JOINT,
-        sees=("T4", "T6"),
+        sees=("T4", "T5", "T6", "T8", "T9-expand"),
     ),
     planted(
         "P70",
@@ -197,7 +191,7 @@ KRONECKER: tuple[Defect, ...] = (
         wrong_factors(inner=bias_apart),
         EITHER,
         JOINT,
-        sees=("T6", "T12"),
+        sees=("T5", "T6", "T8", "T9-expand", "T12"),
     ),
     planted(
         "P71",
@@ -206,11 +200,25 @@ KRONECKER: tuple[Defect, ...] = (
         wrong_factors(inner=centred_inputs),
         EITHER,
         SEPARATE,
-        sees=("T6", "T7"),
+        sees=("T5", "T6", "T7", "T8", "T9-expand"),
     ),
-    planted("P72", "A divided by N T C", "likely", wrong_factors(inner=inputs_over_outputs), KFAC, JOINT, sees=("T4", "T6")),
     planted(
-        "P73", "A as a sum over the samples", "likely", wrong_factors(inner=inputs_summed), KFAC, JOINT, sees=("T4", "T26")
+        "P72",
+        "A divided by N T C",
+        "likely",
+        wrong_factors(inner=inputs_over_outputs),
+        KFAC,
+        JOINT,
+        sees=("T4", "T5", "T6", "T8", "T9-expand"),
+    ),
+    planted(
+        "P73",
+        "A as a sum over the samples",
+        "likely",
+        wrong_factors(inner=inputs_summed),
+        KFAC,
+        JOINT,
+        sees=("T4", "T5", "T8", "T9-expand", "T26-duplicated"),
     ),
     planted(
         "P74",
@@ -219,7 +227,7 @@ KRONECKER: tuple[Defect, ...] = (
         wrong_factors(inner=inputs_of_masked),
         EITHER,
         JOINT,
-        sees=("T26",),
+        sees=("T26-masked",),
     ),
     planted(
         "P75",
@@ -228,7 +236,7 @@ KRONECKER: tuple[Defect, ...] = (
         wrong_factors(outer=outputs_not_normalised),
         KFAC,
         JOINT,
-        sees=("T4", "T26"),
+        sees=("T4", "T5", "T8", "T26-duplicated", "T26-sum-over-mean"),
     ),
     planted(
         "P76",
@@ -237,7 +245,7 @@ KRONECKER: tuple[Defect, ...] = (
         wrong_factors(outer=mean_gradient),
         EITHER,
         JOINT,
-        sees=("T4", "T26"),
+        sees=("T2", "T4", "T5", "T8", "T26-sum-over-mean"),
     ),
     planted(
         "P77",
@@ -246,13 +254,16 @@ KRONECKER: tuple[Defect, ...] = (
         wrong_factors(outer=centred_gradients),
         EITHER,
         Declaration("empirical-fisher", "kronecker", bias="joint"),
-        sees=("T4",),
+        sees=("T4", "T6", "T7", "T26-flattened", "T26-masked"),
     ),
     planted(
-        "P78", "only the diagonal of G kept", "likely", wrong_factors(outer=diagonal_outputs), KFAC, JOINT, sees=("T4", "T6")
-    ),
-    planted(
-        "P79", "G normalised to the trace of A", "likely", wrong_factors(join=gradients_at_inputs), KFAC, JOINT, sees=("T4",)
+        "P78",
+        "only the diagonal of G kept",
+        "likely",
+        wrong_factors(outer=diagonal_outputs),
+        KFAC,
+        JOINT,
+        sees=("T4", "T6", "T7", "T8", "T9-expand"),
     ),
     planted(
         "P80",
@@ -261,7 +272,7 @@ KRONECKER: tuple[Defect, ...] = (
         wrong_factors(join=damped_factors),
         KFAC,
         JOINT,
-        sees=("T4", "T6"),
+        sees=("T4", "T5", "T8", "T12", "T26-sum-over-mean"),
     ),
     planted(
         "P81",
@@ -270,9 +281,15 @@ KRONECKER: tuple[Defect, ...] = (
         wrong_factors(inner=identity_inputs),
         KFAC,
         Declaration(structure="kronecker", bias="joint"),
-        sees=("T6",),
+        sees=("T5", "T6", "T8", "T9-expand", "T12"),
     ),
     planted(
-        "P82", "A of the first sample alone", "likely", wrong_factors(inner=first_input_kept), KFAC, JOINT, sees=("T5", "T8")
+        "P82",
+        "A of the first sample alone",
+        "likely",
+        wrong_factors(inner=first_input_kept),
+        KFAC,
+        JOINT,
+        sees=("T5", "T8", "T9-expand", "T26-flattened", "T26-order"),
     ),
 )

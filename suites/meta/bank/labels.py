@@ -128,7 +128,7 @@ LABELS: tuple[Defect, ...] = (
         full(gradient_of_mean),
         Family(NO_HESSIAN, ENTRYWISE),
         DIAGONAL,
-        sees=("T1", "T26"),
+        sees=("T1", "T2", "T3", "T15", "T26-sum-over-mean"),
     ),
     planted(
         "D20",
@@ -137,7 +137,7 @@ LABELS: tuple[Defect, ...] = (
         rooted(most_likely),
         OF_FISHERS,
         DIAGONAL,
-        sees=("T1", "T2"),
+        sees=("T1", "T3", "T15", "T17"),
     ),
     planted(
         "D21",
@@ -146,7 +146,7 @@ LABELS: tuple[Defect, ...] = (
         rooted(lambda p, s: p.root("empirical-fisher")),
         OF_FISHERS,
         Declaration(structure="kronecker", bias="joint"),
-        sees=("T1", "T2", "T4"),
+        sees=("T2", "T4", "T5", "T8", "T9-expand"),
     ),
     planted(
         "D23",
@@ -154,7 +154,7 @@ LABELS: tuple[Defect, ...] = (
         "tfjgeorge/nngeometry d374e2f",
         rooted(summed_over_outputs),
         OF_FISHERS,
-        sees=("T1", "T6", "T11"),
+        sees=("T1", "T3", "T15", "T16", "T17"),
     ),
     planted(
         "D25",
@@ -162,7 +162,7 @@ LABELS: tuple[Defect, ...] = (
         "tfjgeorge/nngeometry f07aad3",
         full(applied_twice),
         Family(ANY, ENTRYWISE),
-        sees=("T1", "T15"),
+        sees=("T1", "T3", "T15", "T18", "T26-outputs"),
     ),
     planted(
         "D26",
@@ -170,7 +170,7 @@ LABELS: tuple[Defect, ...] = (
         "several TRPO codes",
         changed(lambda p, m: 0 * m),
         Family(FISHERS, ALL),
-        sees=("T1", "T15"),
+        sees=("T1", "T3", "T15", "T17", "T19"),
     ),
     planted(
         "P37",
@@ -179,7 +179,7 @@ LABELS: tuple[Defect, ...] = (
         full(centred),
         Family(("empirical-fisher",), ENTRYWISE),
         Declaration(target="empirical-fisher"),
-        sees=("T1",),
+        sees=("T1", "T21", "T26-additive", "T26-masked"),
     ),
     planted(
         "P39",
@@ -188,7 +188,7 @@ LABELS: tuple[Defect, ...] = (
         rooted(labels_shifted),
         Family(("empirical-fisher",), ALL),
         Declaration(target="empirical-fisher"),
-        sees=("T1",),
+        sees=("T1", "T21", "T26-additive", "T26-masked", "T26-order"),
     ),
     planted(
         "P40",
@@ -197,6 +197,6 @@ LABELS: tuple[Defect, ...] = (
         rooted(lambda p, s: p.root("fisher")),
         Family(("empirical-fisher",), ALL),
         Declaration(target="empirical-fisher"),
-        sees=("T1",),
+        sees=("T1", "T21"),
     ),
 )

@@ -121,10 +121,18 @@ LOSSES: tuple[Defect, ...] = (
         full(absolute_residual),
         Family(("hessian",), ENTRYWISE),
         HESSIAN,
-        sees=("T1", "T3"),
+        sees=("T1", "T3", "T13", "T26-additive"),
     ),
     planted("P50", "label smoothing ignored", "likely", with_loss(no_smoothing), ANYTHING, GGN, sees=("T1",)),
-    planted("P51", "the weights of the loss ignored", "likely", with_loss(no_weight), ANYTHING, GGN, sees=("T1",)),
+    planted(
+        "P51",
+        "the weights of the loss ignored",
+        "likely",
+        with_loss(no_weight),
+        ANYTHING,
+        GGN,
+        sees=("T1", "T26-sum-over-mean"),
+    ),
     planted(
         "P52",
         "the weights of the loss applied twice",
@@ -141,7 +149,7 @@ LOSSES: tuple[Defect, ...] = (
         "likely: ignore_index",
         rooted(masked_as_first),
         Family(NO_HESSIAN, ALL),
-        sees=("T1", "T26"),
+        sees=("T1", "T15", "T18", "T26-masked"),
     ),
     planted(
         "P55",
@@ -150,7 +158,7 @@ LOSSES: tuple[Defect, ...] = (
         full(lambda p, s: sold(p, s, "hessian")),
         Family((*FISHERS, "empirical-fisher"), ENTRYWISE),
         GGN,
-        sees=("T1", "T26"),
+        sees=("T1", "T2", "T15", "T18", "T26-psd"),
     ),
     planted(
         "P56",
@@ -168,7 +176,7 @@ LOSSES: tuple[Defect, ...] = (
         full(lambda p, s: sold(p, s, "empirical-fisher")),
         Family(("hessian",), ENTRYWISE),
         HESSIAN,
-        sees=("T1",),
+        sees=("T1", "T3", "T17", "T26-convolution"),
     ),
     planted(
         "P58",
@@ -177,7 +185,7 @@ LOSSES: tuple[Defect, ...] = (
         full(absolute_hessian),
         Family(("hessian",), ENTRYWISE),
         HESSIAN,
-        sees=("T1",),
+        sees=("T1", "T3", "T13", "T26-additive"),
     ),
     planted(
         "P59",
@@ -186,7 +194,7 @@ LOSSES: tuple[Defect, ...] = (
         full(clipped_hessian),
         Family(("hessian",), ENTRYWISE),
         HESSIAN,
-        sees=("T1",),
+        sees=("T1", "T3", "T26-additive"),
     ),
     planted(
         "P60",

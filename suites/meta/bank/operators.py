@@ -9,10 +9,12 @@ from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
 from fishergauge.reference import Problem, ggn
-from fishergauge.suites.meta.bank.defect import Declaration, Defect, unmatched
+from fishergauge.suites.meta.bank.defect import ANY, Declaration, Defect, Family, planted, unmatched
 from fishergauge.suites.meta.bank.pieces import Pieces
+from fishergauge.suites.meta.bank.ways import changed
 
 GGN = Declaration(target="ggn")
+DENSE = Family(ANY, ("dense",))
 Product = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -146,15 +148,24 @@ OPERATORS: tuple[Defect, ...] = (
         GGN,
         sees=("T26-representations",),
     ),
-    unmatched(
+    planted(
         "D45",
         "an accumulator started from other than zero: A(0) is not 0",
         "amirgholami/PyHessian 0f7e0f6",
-        multiplying(offset),
+        changed(lambda p, m: m + 1e-3 * m.abs().max()),
+        DENSE,
         GGN,
-        sees=("T26-linear",),
+        make_build=multiplying(offset),
+        sees=("T1", "T3", "T15", "T18", "T26-linear"),
     ),
-    unmatched("P190", "the adjoint is another matrix", "likely", wrong_adjoint, GGN, sees=("T26-adjoint", "T26-symmetric")),
+    unmatched(
+        "P190",
+        "the adjoint is another matrix",
+        "likely",
+        wrong_adjoint,
+        GGN,
+        sees=("T1", "T15", "T18", "T26-linear", "T26-symmetric"),
+    ),
     unmatched(
         "P191",
         "the first product returned for all vectors",
@@ -163,20 +174,51 @@ OPERATORS: tuple[Defect, ...] = (
         GGN,
         sees=("T26-linear",),
     ),
-    unmatched(
+    planted(
         "P192",
         "of several vectors the first one for all",
         "likely: a loop that reads column 0",
-        lambda: FirstColumn,
+        changed(lambda p, m: m[:, :1].expand_as(m)),
+        DENSE,
         GGN,
-        sees=("T1", "T26-linear"),
+        make_build=lambda: FirstColumn,
+        sees=("T1", "T15", "T26-linear", "T26-psd", "T26-symmetric"),
     ),
     unmatched("P193", "the vector scaled to length one first", "likely", multiplying(normalised), GGN, sees=("T26-linear",)),
-    unmatched("P194", "one triangle a per cent larger", "likely", multiplying(lopsided), GGN, sees=("T26-symmetric",)),
+    planted(
+        "P194",
+        "one triangle a per cent larger",
+        "likely",
+        changed(lambda p, m: m + 0.01 * m.triu(1)),
+        DENSE,
+        GGN,
+        make_build=multiplying(lopsided),
+        sees=("T1", "T15", "T18", "T26-linear", "T26-symmetric"),
+    ),
     unmatched("P195", "the product with absolute values", "likely", multiplying(absolute), GGN, sees=("T26-linear",)),
-    unmatched("P196", "products in float32", "likely", multiplying(single_precision), GGN, sees=("T1",)),
-    unmatched("P197", "products by finite differences", "likely", multiplying(differenced), GGN, sees=("T1", "T26-linear")),
-    unmatched("P198", "the product written into the vector", "likely", multiplying(overwriting), GGN, sees=("T26-untouched",)),
+    unmatched(
+        "P196",
+        "products in float32",
+        "likely",
+        multiplying(single_precision),
+        GGN,
+        sees=("T1", "T18", "T26-linear", "T26-psd", "T26-sum-over-mean"),
+    ),
+    unmatched(
+        "P197",
+        "products by finite differences",
+        "likely",
+        multiplying(differenced),
+        GGN,
+        sees=("T1", "T3", "T15", "T18", "T26-linear"),
+    ),
+    unmatched(
+        "P198",
+        "the product written into the vector",
+        "likely",
+        multiplying(overwriting),
+        GGN,
+    ),
     unmatched(
         "P199",
         "diagonal() off by a per cent",
@@ -193,5 +235,11 @@ OPERATORS: tuple[Defect, ...] = (
         GGN,
         sees=("T26-representations",),
     ),
-    unmatched("P201", "solve() forgets the damping", "likely", lambda: Solving, GGN, sees=("T26-representations", "T26-solve")),
+    unmatched(
+        "P201",
+        "solve() forgets the damping",
+        "likely",
+        lambda: Solving,
+        GGN,
+    ),
 )

@@ -100,7 +100,7 @@ OUTPUT_HESSIANS: tuple[Defect, ...] = (
         rooted(lost_outer_product),
         OF_FISHERS,
         Declaration(target="ggn"),
-        sees=("T1", "T18"),
+        sees=("T1", "T3", "T15", "T16", "T18"),
     ),
     planted(
         "P30",
@@ -108,7 +108,7 @@ OUTPUT_HESSIANS: tuple[Defect, ...] = (
         "likely",
         full(sign_of_outer_product),
         Family(FISHERS, ENTRYWISE),
-        sees=("T1", "T18"),
+        sees=("T1", "T3", "T15", "T16", "T18"),
     ),
     planted(
         "P31",
@@ -116,7 +116,7 @@ OUTPUT_HESSIANS: tuple[Defect, ...] = (
         "likely",
         rooted(independent_classes),
         OF_FISHERS,
-        sees=("T1", "T18"),
+        sees=("T1", "T3", "T15", "T16", "T18"),
     ),
     planted(
         "P32",
@@ -124,7 +124,7 @@ OUTPUT_HESSIANS: tuple[Defect, ...] = (
         "likely",
         full(mean_output_hessian),
         Family(FISHERS, ENTRYWISE),
-        sees=("T1",),
+        sees=("T1", "T3", "T15", "T16", "T26-masked"),
     ),
     planted(
         "P36",
@@ -132,7 +132,7 @@ OUTPUT_HESSIANS: tuple[Defect, ...] = (
         "likely: (N, C, T) reshaped to (N T, C)",
         full(axes_exchanged),
         Family(FISHERS, ENTRYWISE),
-        sees=("T1",),
+        sees=("T1", "T15", "T16", "T18"),
     ),
     planted(
         "P38",
@@ -150,6 +150,6 @@ OUTPUT_HESSIANS: tuple[Defect, ...] = (
         rooted(probabilities_as_logits),
         OF_FISHERS,
         Declaration(target="ggn"),
-        sees=("T1",),
+        sees=("T1", "T3", "T15", "T16", "T17"),
     ),
 )

@@ -90,7 +90,7 @@ SCALE: tuple[Defect, ...] = (
         scaled(lambda p: p.divisor**-2),
         OUTER_PRODUCTS,
         KRONECKER,
-        sees=("T4", "T26"),
+        sees=("T4", "T5", "T8", "T26-duplicated", "T26-sum-over-mean"),
     ),
     planted(
         "D4",
@@ -98,7 +98,7 @@ SCALE: tuple[Defect, ...] = (
         "f-dangel/curvlinops#108",
         scaled(one_output_counted),
         ANYTHING,
-        sees=("T1", "T2", "T26"),
+        sees=("T1", "T3", "T15", "T16", "T26-sum-over-mean"),
     ),
     planted(
         "D14",
@@ -107,7 +107,7 @@ SCALE: tuple[Defect, ...] = (
         scaled(lambda p: 1 / p.problem.num_samples),
         ANYTHING,
         DENSE_GGN,
-        sees=("T1", "T26"),
+        sees=("T1", "T3", "T15", "T26-duplicated", "T26-masked"),
     ),
     planted(
         "P1",
@@ -115,12 +115,31 @@ SCALE: tuple[Defect, ...] = (
         "a common way to use the gradients of a batch",
         scaled(lambda p: 1 / p.divisor),
         OUTER_PRODUCTS,
-        sees=("T1", "T26"),
+        sees=("T1", "T3", "T15", "T26-duplicated", "T26-sum-over-mean"),
     ),
-    planted("P2", "a mean treated as a sum", "likely", scaled(as_sum), ANYTHING, sees=("T1", "T26")),
-    planted("P3", "a sum treated as a mean", "likely", scaled(as_mean), ANYTHING, sees=("T1", "T26")),
     planted(
-        "P4", "one per cent too large", "likely: an ill-placed epsilon", scaled(lambda p: 1.01), ANYTHING, sees=("T1", "T4")
+        "P2",
+        "a mean treated as a sum",
+        "likely",
+        scaled(as_sum),
+        ANYTHING,
+        sees=("T1", "T3", "T15", "T26-duplicated", "T26-sum-over-mean"),
+    ),
+    planted(
+        "P3",
+        "a sum treated as a mean",
+        "likely",
+        scaled(as_mean),
+        ANYTHING,
+        sees=("T1", "T15", "T26-additive", "T26-duplicated", "T26-sum-over-mean"),
+    ),
+    planted(
+        "P4",
+        "one per cent too large",
+        "likely: an ill-placed epsilon",
+        scaled(lambda p: 1.01),
+        ANYTHING,
+        sees=("T1", "T3", "T15", "T16", "T17"),
     ),
     planted(
         "P5",
@@ -128,7 +147,7 @@ SCALE: tuple[Defect, ...] = (
         "likely: the loss taken as |y - f|^2 / 2",
         scaled(halved),
         ANYTHING,
-        sees=("T1", "T15"),
+        sees=("T1", "T3", "T15", "T16", "T17"),
     ),
     planted(
         "P7",
@@ -136,7 +155,7 @@ SCALE: tuple[Defect, ...] = (
         "likely: the loss scaled before its root",
         scaled(lambda p: p.divisor**0.5),
         ANYTHING,
-        sees=("T1", "T26"),
+        sees=("T1", "T3", "T15", "T26-duplicated", "T26-sum-over-mean"),
     ),
     planted(
         "P8",
@@ -144,10 +163,15 @@ SCALE: tuple[Defect, ...] = (
         "likely",
         scaled(positions_not_counted),
         ANYTHING,
-        sees=("T1", "T9", "T26"),
+        sees=("T1", "T15", "T16", "T17", "T26-sum-over-mean"),
     ),
     planted(
-        "P9", "masked labels counted in the mean", "likely: ignore_index", scaled(masked_counted), ANYTHING, sees=("T1", "T26")
+        "P9",
+        "masked labels counted in the mean",
+        "likely: ignore_index",
+        scaled(masked_counted),
+        ANYTHING,
+        sees=("T1", "T15", "T26-masked", "T26-sum-over-mean"),
     ),
     planted(
         "P10",
@@ -156,7 +180,7 @@ SCALE: tuple[Defect, ...] = (
         scaled(weights_not_summed),
         ANYTHING,
         DENSE_GGN,
-        sees=("T1",),
+        sees=("T1", "T26-sum-over-mean"),
     ),
     planted(
         "P11",
@@ -164,7 +188,7 @@ SCALE: tuple[Defect, ...] = (
         "likely: several labels of a binary cross-entropy",
         scaled(divided_by_outputs),
         ANYTHING,
-        sees=("T1",),
+        sees=("T1", "T3", "T15", "T16", "T26-sum-over-mean"),
     ),
     planted(
         "P12",
@@ -172,7 +196,7 @@ SCALE: tuple[Defect, ...] = (
         "likely: a mean taken over all axes",
         scaled(lambda p: 1 / p.problem.num_parameters),
         ANYTHING,
-        sees=("T1",),
+        sees=("T1", "T3", "T15", "T16", "T17"),
     ),
     planted(
         "P13",
@@ -180,7 +204,7 @@ SCALE: tuple[Defect, ...] = (
         "likely: F / 2 for F",
         scaled(lambda p: 0.5),
         ANYTHING,
-        sees=("T1", "T15"),
+        sees=("T1", "T3", "T15", "T16", "T17"),
     ),
     planted(
         "P15",
@@ -188,6 +212,6 @@ SCALE: tuple[Defect, ...] = (
         "likely: the Hessian of the log-likelihood",
         scaled(lambda p: -1.0),
         ANYTHING,
-        sees=("T1", "T26-psd"),
+        sees=("T1", "T3", "T15", "T16", "T26-psd"),
     ),
 )

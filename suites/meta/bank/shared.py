@@ -23,7 +23,7 @@ SHARED: tuple[Defect, ...] = (
             scaled(lambda pieces: 1 / pieces.width),
             Family(ANY, ALL),
             Declaration(target="ggn"),
-            sees=("T1", "T15"),
+            sees=("T3", "T15", "T16", "T17", "T20"),
         ),
         shared=True,
         faulty_reference=over_outputs,

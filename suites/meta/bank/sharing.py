@@ -160,7 +160,7 @@ SHARING: tuple[Defect, ...] = (
         wrong_factors(outer=length_of_layer),
         KFAC,
         REDUCE,
-        sees=("T9", "T26"),
+        sees=("T9-reduce", "T26-convolution"),
     ),
     planted(
         "D28",
@@ -169,7 +169,7 @@ SHARING: tuple[Defect, ...] = (
         wrong_factors(outer=positions_undivided),
         KFAC,
         JOINT,
-        sees=("T9", "T26"),
+        sees=("T5", "T9-expand", "T26-convolution", "T26-flattened"),
     ),
     planted(
         "D30",
@@ -178,7 +178,7 @@ SHARING: tuple[Defect, ...] = (
         wrong_factors(inner=stride_for_dilation),
         EITHER,
         JOINT,
-        sees=("T1", "T6"),
+        sees=("T9-expand",),
     ),
     planted(
         "D31",
@@ -187,10 +187,16 @@ SHARING: tuple[Defect, ...] = (
         changed(squares_transposed),
         ANYTHING,
         Declaration(target="ggn"),
-        sees=("T1", "T6"),
+        sees=("T1", "T15", "T18", "T26-outputs", "T26-units"),
     ),
     planted(
-        "P90", "the other flavour: expand for reduce, or reduce for expand", "likely", other_sharing, KFAC, REDUCE, sees=("T9",)
+        "P90",
+        "the other flavour: expand for reduce, or reduce for expand",
+        "likely",
+        other_sharing,
+        KFAC,
+        REDUCE,
+        sees=("T9-reduce",),
     ),
     planted(
         "P91",
@@ -199,7 +205,7 @@ SHARING: tuple[Defect, ...] = (
         wrong_factors(outer=gradients_averaged),
         KFAC,
         REDUCE,
-        sees=("T9",),
+        sees=("T9-reduce",),
     ),
     planted(
         "P92",
@@ -208,7 +214,7 @@ SHARING: tuple[Defect, ...] = (
         wrong_factors(inner=inputs_summed_over_positions),
         KFAC,
         REDUCE,
-        sees=("T9",),
+        sees=("T9-reduce",),
     ),
     planted(
         "P93",
@@ -217,7 +223,7 @@ SHARING: tuple[Defect, ...] = (
         wrong_factors(inner=without_padding),
         EITHER,
         JOINT,
-        sees=("T6", "T9"),
+        sees=("T9-expand", "T26-masked"),
     ),
     planted(
         "P94",
@@ -225,7 +231,7 @@ SHARING: tuple[Defect, ...] = (
         "likely",
         full(groups_apart),
         Family(ANY, ("dense", "block-diagonal")),
-        sees=("T1",),
+        sees=("T1", "T15", "T18", "T26-psd"),
     ),
     planted(
         "P95",
@@ -233,10 +239,15 @@ SHARING: tuple[Defect, ...] = (
         "likely: flattened column by column",
         changed(lambda p, m: column_major(p.problem, m)),
         ANYTHING,
-        sees=("T1", "T6"),
+        sees=("T1", "T15", "T18", "T26-outputs", "T26-units"),
     ),
     planted(
-        "P96", "parameters in alphabetical order", "likely: a sorted state dict", changed(alphabetical), ANYTHING, sees=("T1",)
+        "P96",
+        "parameters in alphabetical order",
+        "likely: a sorted state dict",
+        changed(alphabetical),
+        ANYTHING,
+        sees=("T1", "T15", "T18", "T26-outputs", "T26-units"),
     ),
     planted(
         "P97",
@@ -244,9 +255,16 @@ SHARING: tuple[Defect, ...] = (
         "likely: the order of a backward pass",
         changed(reversed_parameters),
         ANYTHING,
-        sees=("T1",),
+        sees=("T1", "T15", "T18", "T26-outputs", "T26-units"),
     ),
-    planted("P98", "all weights before all biases", "likely", changed(weights_first), ANYTHING, sees=("T1",)),
+    planted(
+        "P98",
+        "all weights before all biases",
+        "likely",
+        changed(weights_first),
+        ANYTHING,
+        sees=("T1", "T15", "T18", "T19", "T26-outputs"),
+    ),
     planted(
         "P99",
         "the positions of a sample added up before squaring",
@@ -254,6 +272,6 @@ SHARING: tuple[Defect, ...] = (
         full(positions_summed),
         Family(NO_HESSIAN, ENTRYWISE),
         Declaration(target="empirical-fisher"),
-        sees=("T1",),
+        sees=("T1", "T26-flattened"),
     ),
 )

@@ -148,15 +148,15 @@ def factored(id: str, title: str, source: str, solve: Solve, sees: tuple[str, ..
 SOLVING: tuple[Defect, ...] = (
     factored("D40", "pi from the sum of all entries", "google-deepmind/kfac-jax 279be80", factored_damping(sum_of_entries)),
     dense("D42", "the preconditioner returns the gradient unchanged", "several optimisers", unchanged),
-    dense("D44", "the exponent -1/2 for -1", "a Shampoo implementation", inverse_root, ("T23", "T26-solve")),
-    dense("D48", "e L for e L'", "aleximmer/Laplace#268", transposed_factor, ("T20", "T26-solve")),
+    dense("D44", "the exponent -1/2 for -1", "a Shampoo implementation", inverse_root),
+    dense("D48", "e L for e L'", "aleximmer/Laplace#268", transposed_factor),
     unmatched(
         "D49",
         "a variance passed as standard deviation",
         "aleximmer/Laplace 32b6aad",
         dense_fisher,
         Declaration(solve=with_damping(math.sqrt)),
-        sees=("T20", "T26-solve"),
+        sees=("T26-solve",),
     ),
     dense("P210", "delta P for delta P delta: the damping squared", "aleximmer/Laplace 5d721a1", with_damping(lambda d: d * d)),
     dense("P211", "the damping ignored", "likely", with_damping(lambda d: 0.0)),
