@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishergauge.reports import accept_command, check_command, compare_command, list_commands
+from fishergauge.reports import accept_command, check_command, compare_command, list_commands, selftest_command
 from fishergauge.reports.code_version import package_version
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     compare_command.add_parser(commands)
     accept_command.add_parser(commands)
     list_commands.add_parsers(commands)
+    selftest_command.add_parser(commands)
     _add_reproduce(commands)
     return root
 

@@ -20,6 +20,8 @@ from fishergauge.suites.selection import Check, Options, ProblemSet
 from fishergauge.suites.subject import Subject
 from fishergauge.suites.versions import versions
 
+MALFORMED = "MalformedMatrix: "
+
 
 class Executor:
     """Executes checks of one subject in this process; what is computed for a problem is computed once.
@@ -106,7 +108,9 @@ class Executor:
         if not made:
             return replace(record, verdict="not-claimed", reason=reason)
         again = self._again(_check_of(record)) if verdict == "error" else ""
-        return replace(record, verdict=verdict, reason=reason.removeprefix("MalformedMatrix: "), again=again)
+        if kind == "error" and not reason.startswith(MALFORMED):
+            reason += ". Where it does not support a problem, let it raise NotImplementedError"
+        return replace(record, verdict=verdict, reason=reason.removeprefix(MALFORMED), again=again)
 
     def _judged(self, record: Record, claim: Claim, finding: Finding, made: bool, case: Case) -> Record:
         notes = (finding.note,) if finding.note else ()

@@ -215,7 +215,7 @@ def _accept(thing: object, name: str, text: str) -> Subject:
     except (TypeError, ValueError):
         return subject
     try:
-        signature.bind(None)
+        signature.bind(None, **dict.fromkeys(subject.keywords if subject.drawn else ()))
     except TypeError as error:
         made = "" if signature.parameters else f". If it returns a subject, store that: subject = {name}()"
         raise SubjectError(

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from fishergauge.reference import Problem
 
+Form = Callable[[], Tensor]
+
 
 class MalformedMatrix(TypeError):
     """A subject returned something that is no ``(P, P)`` matrix of the problem's dtype and device."""
@@ -77,30 +79,30 @@ def multiplied(matrix: Any, vectors: Tensor, problem: Problem) -> Tensor:
     """
     if isinstance(matrix, Tensor):
         return matrix @ vectors
-    forms: tuple[Callable[[], Tensor], ...] = (
+    tensors: tuple[Form, ...] = (
         lambda: _as_tensor(matrix @ vectors.clone(), problem),
         lambda: torch.stack([_as_tensor(matrix @ column, problem) for column in vectors.T.clone()], 1),
+    )
+    arrays: tuple[Form, ...] = (
         lambda: _as_tensor(matrix @ _array(vectors), problem),
         lambda: torch.stack([_as_tensor(matrix @ _array(column), problem) for column in vectors.T], 1),
     )
-    if _takes_arrays(matrix):
-        forms = forms[2:]
     reasons: list[str] = []
-    refusals = 0
-    for form in forms:
-        try:
-            result = form()
-        except NotImplementedError as error:
-            refusals += 1
-            reasons.append(str(error) or "NotImplementedError")
-        except Exception as error:
-            reasons.append(f"{type(error).__name__}: {error}")
-        else:
-            if result.shape == vectors.shape:
-                return result.detach()
-            reasons.append(f"@ maps {tuple(vectors.shape)} to {tuple(result.shape)}")
-    if refusals == len(forms):
-        raise NotImplementedError(reasons[0])
+    for forms in (arrays,) if _takes_arrays(matrix) else (tensors, arrays):
+        refused = []
+        for form in forms:
+            try:
+                result = form()
+            except NotImplementedError as error:
+                refused.append(error)
+            except Exception as error:
+                reasons.append(f"{type(error).__name__}: {error}")
+            else:
+                if result.shape == vectors.shape:
+                    return result.detach()
+                reasons.append(f"@ maps {tuple(vectors.shape)} to {tuple(result.shape)}")
+        if len(refused) == len(forms):  # the other kind would fail for being the other kind
+            raise refused[-1]
     raise MalformedMatrix(
         f"returned a {type(matrix).__name__} that multiplies neither with (P, K) nor with (P,), as tensor or as array: "
         f"{reasons[0]}"

@@ -150,7 +150,8 @@ def _built(file: Path, name: str, builder: Builder) -> Build:
 
     def build(dtype: torch.dtype, device: str, seed: int) -> Problem:
         try:
-            problem = builder(Setting(name, dtype, device, "mean", seed))
+            with torch.random.fork_rng(devices=[]):  # modules initialise themselves from the global generator
+                problem = builder(Setting(name, dtype, device, "mean", seed))
         except Exception as error:
             raise ProblemError(f"{file}{_line(file, error)}: the problem {name!r} cannot be built: {_said(error)}") from error
         if not isinstance(problem, Problem):

@@ -82,7 +82,8 @@ def vacuous_claims(demanded: Sequence[Claim], records: Sequence[Record]) -> dict
         if not own:
             found[claim.id] = "none of the selected problems is of the kind that it speaks of"
             continue
-        (verdict, reason), count = Counter((record.verdict, record.reason) for record in own).most_common(1)[0]
+        telling = [record for record in own if not record.empty] or own  # what the subject said, before what the kit said
+        (verdict, reason), count = Counter((record.verdict, record.reason) for record in telling).most_common(1)[0]
         found[claim.id] = (
             f"not executed on any of {len(own)} problems; on {count} of them: {verdict}, {reason}. If the subject is not meant "
             f"for these problems, let it say so: disclaims=[{claim.id!r}]"

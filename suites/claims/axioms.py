@@ -17,7 +17,7 @@ ADDITIVE = (*ENTRYWISE[:3], "none")
 def symmetric(case: Case) -> Finding:
     """The matrix against its transpose."""
     matrix = case.matrix()
-    return compared(matrix, matrix.mT, case.problem)
+    return compared(matrix, matrix.mT, case.problem, scale=case.size(matrix))
 
 
 def positive_semi_definite(case: Case) -> Finding:
@@ -122,7 +122,7 @@ def linear_operator(case: Case) -> Finding:
         return multiplied(raw, vector[:, None], case.problem)[:, 0]
 
     ax, ay, both, zero, again = case.inside(lambda: [product(v) for v in (x, y, x + 2 * y, torch.zeros_like(x), x)])
-    scale = float(dense.norm() * draws.norm())
+    scale = case.size(dense) * float(draws.norm())
     found = {
         "A(0) = 0": float(zero.norm()),
         "A(x + 2y) = Ax + 2Ay": float((both - ax - 2 * ay).norm()),

@@ -27,7 +27,8 @@ def solves_damped(case: Case) -> Finding:
         for what, right in (("off", off), ("in", on)):
             solution = case.solve(right, damping)
             residual = matrix @ solution + damping * solution - right
-            condition = 1 + float(torch.linalg.matrix_norm(matrix, 2)) / damping
+            # the entries are known no better than what cancels in them allows
+            condition = case.cancellation() * (1 + float(torch.linalg.matrix_norm(matrix, 2)) / damping)
             found.append(
                 _residual(case, residual, right, condition, f"damping {damping:.3g}, right-hand side {what} the range")
             )
@@ -43,7 +44,7 @@ def solves_undamped(case: Case) -> Finding:
         raise NotHere("the matrix is singular or nearly so: without damping there is no inverse")
     _, on = _sides(case, matrix)
     solution = case.solve(on, 0.0)
-    return _residual(case, matrix @ solution - on, on, condition, "no damping")
+    return _residual(case, matrix @ solution - on, on, condition * case.cancellation(), "no damping")
 
 
 def _residual(case: Case, residual: Tensor, right: Tensor, condition: float, what: str) -> Finding:

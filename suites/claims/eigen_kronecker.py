@@ -42,7 +42,7 @@ def _of_eigenbasis(case: Case, measure: Measure) -> Finding:
             index = block_index(case, layer, joint).to(mine.device)
             found.append(
                 measure(
-                    mine[index][:, index], exact[index][:, index], block.output_factor, block.input_factor, layer, case.bound()
+                    mine[index][:, index], exact[index][:, index], block.output_factor, block.input_factor, layer, case.bound(case.cancellation())
                 )
             )
         if not found:

@@ -57,7 +57,7 @@ def _tested(case: Case, expected: Tensor, support: Tensor, copies: dict[int, int
         problem = _repeated(case, copies[kind])
         found.append(_studentised(case, problem, expected, support, samples, REPETITIONS[kind]))
     worst = max(found, key=lambda f: f.measured / f.bound)
-    return Finding(worst.measured, worst.bound, worst.formula, worst.witness, "; ".join(f.note for f in found))
+    return Finding(worst.measured, worst.bound, worst.formula, worst.witness, "; ".join(f.note for f in found if f.note))
 
 
 def _numbers_of_draws(case: Case) -> tuple[int | None, ...]:

@@ -45,7 +45,7 @@ class Row:
 def defect_rows(jobs: int = 1, seed: int = 0, ids: Sequence[str] | None = None) -> list[Row]:
     """Each planted defect against each claim that its subject makes, on the problems of the catalogue.
 
-    A claim is tried on the quick problems first and on the others until it turns red.
+    A claim is tried on the quick problems until it turns red. Where no claim does, all are tried on all problems.
 
     Args:
         jobs: number of processes.
@@ -90,16 +90,22 @@ class _DefectTable:
         for check in plan(subject, self.options, self.problems):
             if CLAIMS[check.claim].made_by(subject):
                 by_claim.setdefault(check.claim, []).append(check)
-        caught = {}
-        for claim, checks in by_claim.items():
-            record = self._first_red(executor, checks)
-            if record is not None:
-                caught[claim] = record.problem
+        caught = self._caught(executor, by_claim, quick=True) or self._caught(executor, by_claim, quick=False)
         return Row(name, tuple(by_claim), caught)
 
-    def _first_red(self, executor: Executor, checks: Sequence[Check]) -> Record | None:
-        ordered = sorted(checks, key=lambda check: check.problem not in self.problems.quick)
-        return next((record for record in map(executor.run, ordered) if record.red), None)
+    def _caught(self, executor: Executor, by_claim: Mapping[str, Sequence[Check]], quick: bool) -> dict[str, str]:
+        """The claims that turn red, each with the first problem on which it does."""
+        caught = {}
+        for claim, checks in by_claim.items():
+            tried = [check for check in checks if check.problem in self.problems.quick]
+            if not quick:
+                tried = [check for check in checks if check not in tried]
+            elif not tried:
+                tried = list(checks[:1])
+            record = next((record for record in map(executor.run, tried) if record.red), None)
+            if record is not None:
+                caught[claim] = record.problem
+        return caught
 
 
 def _bare(defect: Defect) -> bool:
@@ -111,7 +117,7 @@ def _bare(defect: Defect) -> bool:
 
 
 def needed(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """For each claim the defects that it catches and no cheaper claim does (by :attr:`~fishergauge.suites.claim.Claim.cost`)."""
+    """For each claim the defects that it catches and no claim of lower cost does."""
     found: dict[str, list[str]] = {id: [] for id in CLAIMS}
     for row in rows:
         costs = {id: CLAIMS[id].cost for id in row.caught}
@@ -164,4 +170,3 @@ def cleared(
     with one_thread(), closing(run_isolated(run, cells, jobs=jobs, limit=300.0, give_up=given_up)) as results:
         for (seed, dtype, name), (count, red) in results:
             yield seed, dtype, name, count, red
-

@@ -50,7 +50,8 @@ class Entry:
 
     def build(self, dtype: torch.dtype = torch.float64, device: str = "cpu", seed: int = 0) -> Problem:
         """The problem itself; the same for the same arguments."""
-        return self.builder(Setting(self.name, dtype, device, self.reduction, seed))
+        with torch.random.fork_rng(devices=[]):  # modules initialise themselves from the global generator
+            return self.builder(Setting(self.name, dtype, device, self.reduction, seed))
 
 
 # A builder and the reductions that its loss is taken with; "quick" after a reduction puts that problem into the subset.

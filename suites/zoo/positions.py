@@ -65,7 +65,7 @@ def embedding(s: Setting) -> Problem:
 
 
 def small_attention(s: Setting) -> Problem:
-    """Embedding with a padding token, self-attention, layer normalisation, a class at each position, some ignored."""
+    """Embedding, self-attention, layer normalisation, a class at each position, some ignored."""
     labels = s.labels(3, 3, 3)
     labels[0, 2] = labels[2, 0] = -100
     data = [(s.labels(4, 3, 3), labels)]
@@ -75,7 +75,7 @@ def small_attention(s: Setting) -> Problem:
 class _Attention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(4, 2, padding_idx=0)
+        self.embedding = nn.Embedding(4, 2)
         self.attention = nn.MultiheadAttention(2, 1, batch_first=True)
         self.hidden = nn.Linear(2, 3)
         self.norm = nn.LayerNorm(3)
@@ -83,6 +83,6 @@ class _Attention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.embedding(tokens)
-        x = self.norm(self.hidden(x + self.attention(x, x, x, need_weights=False)[0]))
+        x = self.norm(self.hidden(x + self.attention(x, x, x, need_weights=True)[0]))
         outputs: Tensor = self.head(torch.tanh(x)).mT
         return outputs
