@@ -64,10 +64,9 @@ def _clearing(options: argparse.Namespace, jobs: int) -> list[str]:
     checks, runs, wrong = 0, 0, []
     for seed, dtype, name, count, red in cleared(range(options.seeds), quick=not options.full, jobs=jobs):
         checks, runs = checks + count, runs + 1
-        wrong += [
-            f"{name}, which is right, is {r.verdict} in {r.claim} on {r.problem} ({dtype}, seed {seed}): {r.reason or r.witness}"
-            for r in red
-        ]
+        for r in red:
+            where = f"{r.claim} on {r.problem} ({dtype}, seed {seed})"
+            wrong.append(f"{name}, which is right, is {r.verdict} in {where}: {r.reason or r.witness}")
         if sys.stderr.isatty():
             print(f"\r{runs} correct subjects, {checks} checks", end="", file=sys.stderr, flush=True)
     print(f"\ncorrect subjects: {runs} runs (subject x seed x precision), {checks} checks, {len(wrong)} red")
@@ -86,10 +85,8 @@ def table_text(rows: "Sequence[Row]") -> str:
 
     lines = ["planted defects and the claims that see them"]
     for row in rows:
-        if row.defect.endswith(BARE):
-            title = "the same from a subject that declares no structure"
-        else:
-            title = BANK[row.defect].title
+        bare = row.defect.endswith(BARE)
+        title = "the same from a subject that declares no structure" if bare else BANK[row.defect].title
         seen = " ".join(row.caught) if row.caught else f"its process: {row.fatal}" if row.fatal else "NOT SEEN"
         lines += textwrap.wrap(f"{row.defect:<6} {title}: {seen}", WIDTH, subsequent_indent=" " * 7)
     lines += ["", f"{'claim':<45} cost  sees  of   first to see"]

@@ -42,8 +42,8 @@ COMMANDS = {
     "pytest --pyargs fishergauge.suites --subject examples/my_kfac.py:subject --fisher-quick": "-k 'T4 or T26-form'",
     "fishergauge accept examples/my_kfac.py:mistaken --claims T4": "-j 1",
     f"{KFAC} --problem-file examples/my_problems.py --problems skip-connection": "-j 1",
-    f"{KFAC} --quick --json conformance.jsonl": FEW,
-    f"{KFAC} --quick --json new.jsonl --baseline conformance.jsonl": FEW,
+    f"{KFAC} --json conformance.jsonl": FEW,
+    f"{KFAC} --json new.jsonl --baseline conformance.jsonl": FEW,
     "fishergauge compare conformance.jsonl new.jsonl": "",
 }
 RED = {"fishergauge check examples/my_kfac.py:mistaken --problems mlp-tanh-gaussian": 1}

@@ -11,6 +11,7 @@ from fishergauge.reference import Problem, UndefinedError
 from fishergauge.suites.claim import NotHere
 from fishergauge.suites.closeness import rounding_bound
 from fishergauge.suites.comparison import summands
+from fishergauge.suites.eigenbasis import basis_condition
 from fishergauge.suites.guard import Failure, Outcome, fresh_copy, guarded
 from fishergauge.suites.layers import Layer
 from fishergauge.suites.matrix import densified
@@ -167,7 +168,12 @@ class Case:
             return Outcome(value=None, failure=Failure("timeout", reason))
         copy = fresh_copy(problem)
         outcome = guarded(
-            function, copy, problem=copy, limit=self.limit, seed=self._seed(repetition), report_random=not self.subject.drawn
+            function,
+            copy,
+            problem=copy,
+            limit=self.limit,
+            seed=self._seed(repetition),
+            report_random=not self.subject.drawn or "generator" in self.subject.keywords,
         )
         self._note_hang(outcome)
         return outcome
@@ -211,6 +217,27 @@ class Case:
     def size(self, expected: Tensor, problem: Problem | None = None) -> float:
         """The size that the rounding error of a matrix is relative to: its norm times the cancellation in the target."""
         return float(expected.norm()) * self.cancellation(problem) or self.scale(problem)
+
+    def basis_condition(self, problem: Problem | None = None) -> float:
+        """How much the eigenbases of the Kronecker factors magnify rounding: norm over gap, at the closest pair of eigenvalues.
+
+        One for subjects without an eigenbasis, and where the exact blocks are Kronecker products, so that the choice of a
+        basis does not matter.
+
+        Raises:
+            NotHere: two eigenvalues are so close that the basis, and with it the matrix, is not determined.
+        """
+        problem = self.problem if problem is None else problem
+        if self.subject.structure != "eigen-kronecker":
+            return 1.0
+        found = self.quantities.once(
+            problem,
+            ("basis", self.subject.target, self.subject.bias, self.subject.sharing),
+            lambda: basis_condition(problem, self.subject, self.exact(problem)),
+        )
+        if found > 1e6:
+            raise NotHere("eigenvalues of a Kronecker factor are too close: its eigenbasis is not determined")
+        return found
 
     def bound(self, condition: float = 1.0) -> float:
         """64 u sqrt(n) times a condition number, n as in :func:`~fishergauge.suites.comparison.summands`."""

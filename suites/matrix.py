@@ -109,6 +109,24 @@ def multiplied(matrix: Any, vectors: Tensor, problem: Problem) -> Tensor:
     )
 
 
+def vector_product(matrix: Any, vector: Tensor, problem: Problem) -> Tensor | None:
+    """The product with one vector ``(P,)``, as tensor or as array; None where the matrix takes no single vectors.
+
+    What it returns is given back as it is, whatever its shape; a tensor is handed over itself, so that the caller can see
+    whether it was overwritten.
+    """
+    forms: tuple[Form, ...] = (
+        lambda: _as_tensor(matrix @ vector, problem),
+        lambda: _as_tensor(matrix @ _array(vector), problem),
+    )
+    for form in forms[1:] if _takes_arrays(matrix) else forms:
+        try:
+            return form().detach()
+        except Exception:  # refused in this form: the product with several vectors is what counts
+            continue
+    return None
+
+
 def check_values(values: Tensor, problem: Problem, what: str) -> None:
     """Refuse a wrong dtype or device, and entries that are not finite.
 

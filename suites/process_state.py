@@ -75,6 +75,15 @@ def _write_global_hooks(value: tuple[dict[Any, Any], ...]) -> None:
         current.update(hooks)
 
 
+def _precision() -> tuple[str, bool, bool]:
+    return torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
+
+
+def _write_precision(value: tuple[str, bool, bool]) -> None:
+    torch.set_float32_matmul_precision(value[0])
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = value[1:]
+
+
 def _directory() -> str | None:
     try:
         return os.getcwd()
@@ -131,6 +140,7 @@ ASPECTS: tuple[Aspect, ...] = (
         lambda value: torch.autograd.set_detect_anomaly(*value),
     ),
     Aspect("autocast", _autocast, _write_autocast),
+    Aspect("precision of products", _precision, _write_precision),
     Aspect("fast path of attention", torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
     Aspect("fused attention", _fused_attention, _write_fused_attention),
     Aspect("hooks of all modules", _global_hooks, _write_global_hooks),

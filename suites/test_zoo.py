@@ -41,12 +41,20 @@ def test_a_quantity_equals_its_oracle_on_the_catalogue(name: str, quantity: str,
 def test_the_fisher_of_many_terms_is_the_mean_over_their_parts(name: str, quantities: Quantities) -> None:
     problem = catalogue_problem(name)
     whole = quantities.fisher(problem).dense()
-    parts, total = torch.zeros_like(whole), problem.num_samples if problem.loss.reduction == "mean" else 1
+    parts = torch.zeros_like(whole)
     for start in range(0, problem.num_samples, 40):
         piece = slice(start, start + 40)
         part = Problem(problem.model, problem.loss, [(problem.inputs[piece], problem.targets[piece])])
-        parts += oracle_fisher(part) * (part.num_samples if problem.loss.reduction == "mean" else 1)
-    assert_close(whole, parts / total, f"fisher of {name} from its parts", size=problem.num_samples)
+        parts += oracle_fisher(part) * _divisor(part)
+    assert_close(whole, parts / _divisor(problem), f"fisher of {name} from its parts", size=problem.num_samples)
+
+
+def _divisor(problem: Problem) -> int:
+    """What the loss divides its sum by: one, or the number of targets that are not ignored."""
+    if problem.loss.reduction == "sum":
+        return 1
+    ignored = getattr(problem.loss, "ignore_index", None)
+    return problem.targets.numel() if ignored is None else int((problem.targets != ignored).sum())
 
 
 @small_problems

@@ -1,5 +1,9 @@
 """The matrix is the exact one, restricted to what its structure keeps."""
 
+import inspect
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -76,9 +80,10 @@ def same_in_every_form(case: Case) -> Finding:
     if isinstance(raw, Tensor):
         raise NotHere("a tensor has one representation")
     found = []
-    for name, expected in (("diagonal", dense.diagonal()), ("trace", dense.trace()), ("logdet", None)):
+    forms = dict.fromkeys(DENSE_FORMS, dense) | {"diagonal": dense.diagonal(), "trace": dense.trace(), "logdet": None}
+    for name, expected in forms.items():
         value = case.inside(_representation, raw, name)
-        if value is None:
+        if value is None or (expected is dense and value.shape != dense.shape):
             continue
         if expected is None:
             sign, expected = torch.linalg.slogdet(dense.double())
@@ -88,9 +93,45 @@ def same_in_every_form(case: Case) -> Finding:
             found.append(_representations(value, expected, name, dense, float(condition)))
             continue
         found.append(_representations(value, expected, name, dense, 1.0))
+    found += _solutions(case, raw, dense)
     if not found:
-        raise NotHere("the matrix offers no diagonal, trace or logdet of its own")
+        raise NotHere("the matrix offers no diagonal, trace, logdet or solve of its own")
     return max(found, key=lambda f: f.measured / f.bound)
+
+
+def _solutions(case: Case, raw: object, dense: Tensor) -> list[Finding]:
+    """The residual of a ``solve`` method: with damping where it takes an argument of that name, else of the matrix itself."""
+    solve = getattr(raw, "solve", None)
+    try:
+        damped = "damping" in inspect.signature(solve).parameters if callable(solve) else False
+    except (TypeError, ValueError):
+        return []
+    if not callable(solve):
+        return []
+    plain = case.subject.structure not in ("kronecker", "quasi-diagonal")  # they may put the damping into their factors
+    damping = float(dense.trace()) / len(dense) if damped and plain else 0.0
+    values = torch.linalg.eigvalsh((dense + dense.mT).double() / 2) + damping
+    condition = float(values[-1] / values[0]) if float(values[0]) > 0 else math.inf
+    if not condition < 1e6:
+        return []
+    right = torch.randn(len(dense), generator=case.generator("solve"), dtype=torch.float64).to(dense)
+    solution = case.inside(_asked, solve, right.clone(), damping if damped else None)
+    if not isinstance(solution, Tensor) or solution.shape != right.shape:
+        return []
+    measured = float((dense @ solution + damping * solution - right).norm() / right.norm())
+    bound = case.bound(condition * case.cancellation())
+    return [Finding(measured, bound, f"64 u sqrt(n) * {condition:.1e}", f"solve leaves a relative residual of {measured:.3g}")]
+
+
+def _asked(solve: Callable[..., object], right: Tensor, damping: float | None) -> object:
+    """What a ``solve`` gives, None where it refuses or wants other arguments."""
+    try:
+        return solve(right) if damping is None else solve(right, damping=damping)
+    except (NotImplementedError, TypeError):
+        return None
+
+
+DENSE_FORMS = ("dense", "to_dense", "todense", "toarray")
 
 
 def _representation(matrix: object, name: str) -> Tensor | None:
@@ -98,9 +139,9 @@ def _representation(matrix: object, name: str) -> Tensor | None:
     value = getattr(matrix, name, None)
     try:
         value = value() if callable(value) else value
-    except NotImplementedError:
+        return None if value is None else torch.as_tensor(value).detach()
+    except (NotImplementedError, TypeError):  # refused, wants arguments, or means something else by the name
         return None
-    return None if value is None else torch.as_tensor(value).detach()
 
 
 def _representations(value: Tensor, expected: Tensor, name: str, dense: Tensor, condition: float) -> Finding:
@@ -144,7 +185,7 @@ CLAIMS = (
     Claim(
         id="T26-representations",
         name="representations-agree",
-        statement="diagonal, trace and logdet of an operator are those of its products",
+        statement="dense form, diagonal, trace, logdet and solve of an operator are those of its products",
         source="definition",
         scope=Scope(drawn=None),
         bound="64 u sqrt(n), times the condition number for logdet",

@@ -1,5 +1,7 @@
 """What follows from the definition alone: axioms that compare a matrix with that of another problem, or with itself."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -8,7 +10,7 @@ from fishergauge.suites import variants
 from fishergauge.suites.case import Case
 from fishergauge.suites.claim import ENTRYWISE, STRUCTURES, Claim, Finding, NotHere, Scope
 from fishergauge.suites.comparison import compared
-from fishergauge.suites.matrix import multiplied
+from fishergauge.suites.matrix import multiplied, vector_product
 
 BOUND = "64 u sqrt(n)"
 ADDITIVE = (*ENTRYWISE[:3], "none")
@@ -46,7 +48,9 @@ def sum_over_mean(case: Case) -> Finding:
     mean, total = (case.problem, other) if "mean" in case.tags else (other, case.problem)
     divisor = float(mean.likelihood.divisor(mean.outputs, mean.targets))
     expected = divisor * case.matrix(mean)
-    return compared(case.matrix(total), expected, case.problem, scale=case.size(expected, total))
+    return compared(
+        case.matrix(total), expected, case.problem, scale=case.size(expected, total), condition=case.basis_condition()
+    )
 
 
 def same_in_batches(case: Case) -> Finding:
@@ -67,7 +71,7 @@ def same_in_any_order(case: Case) -> Finding:
 
 def _same(case: Case, other: Problem, factor: float = 1.0) -> Finding:
     expected = factor * case.matrix()
-    return compared(case.matrix(other), expected, case.problem, scale=case.size(expected))
+    return compared(case.matrix(other), expected, case.problem, scale=case.size(expected), condition=case.basis_condition())
 
 
 def adds_up(case: Case) -> Finding:
@@ -81,7 +85,9 @@ def masked_is_absent(case: Case) -> Finding:
     """A sample with a masked label, against no such sample."""
     masked, absent = variants.masked_and_absent(case.problem)
     expected = case.matrix(absent)
-    return compared(case.matrix(masked), expected, case.problem, scale=case.size(expected, absent))
+    return compared(
+        case.matrix(masked), expected, case.problem, scale=case.size(expected, absent), condition=case.basis_condition(absent)
+    )
 
 
 def units_permute(case: Case) -> Finding:
@@ -96,7 +102,7 @@ def outputs_permute(case: Case) -> Finding:
 
 def _permuted(case: Case, other: Problem, index: Tensor) -> Finding:
     expected = case.matrix()[index][:, index]
-    return compared(case.matrix(other), expected, case.problem, scale=case.size(expected))
+    return compared(case.matrix(other), expected, case.problem, scale=case.size(expected), condition=case.basis_condition())
 
 
 def flattened(case: Case) -> Finding:
@@ -122,6 +128,10 @@ def linear_operator(case: Case) -> Finding:
         return multiplied(raw, vector[:, None], case.problem)[:, 0]
 
     ax, ay, both, zero, again = case.inside(lambda: [product(v) for v in (x, y, x + 2 * y, torch.zeros_like(x), x)])
+    handed = x.clone()
+    single = case.inside(vector_product, raw, handed, case.problem)
+    if single is not None and single.shape != x.shape:
+        return Finding(math.inf, case.bound(), BOUND, f"@ maps a vector {tuple(x.shape)} to {tuple(single.shape)}")
     scale = case.size(dense) * float(draws.norm())
     found = {
         "A(0) = 0": float(zero.norm()),
@@ -129,6 +139,8 @@ def linear_operator(case: Case) -> Finding:
         "x'Ay = y'Ax": float((x @ ay - y @ ax).abs()) / float(x.norm() + y.norm()),
         "Ax = Ax, asked again": float((again - ax).norm()),
         "Ax from all unit vectors": float((dense @ x - ax).norm()),
+        "x is left as it was": float((handed - x).norm()) * float(dense.norm()),
+        "A @ (P,) = A @ (P, K)": float((single - ax).norm()) if single is not None else 0.0,
     }
     worst = max(found, key=lambda name: found[name])
     measured = found[worst] / scale if scale > 0 else found[worst]

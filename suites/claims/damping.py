@@ -11,6 +11,7 @@ from fishergauge.suites.case import Case
 from fishergauge.suites.claim import FACTORED, Claim, Finding, NotHere, Scope
 from fishergauge.suites.comparison import worst
 
+LARGE = 1e12
 RELATIVE_DAMPINGS = (1.0, 1e-3)  # of the mean eigenvalue
 
 
@@ -24,6 +25,8 @@ def solves_damped(case: Case) -> Finding:
     found = []
     for relative in RELATIVE_DAMPINGS:
         damping = relative * mean
+        if damping <= case.bound() * case.size(matrix):
+            continue  # smaller than the rounding errors of the matrix: the damped matrix may be indefinite
         for what, right in (("off", off), ("in", on)):
             solution = case.solve(right, damping)
             residual = matrix @ solution + damping * solution - right
@@ -32,6 +35,8 @@ def solves_damped(case: Case) -> Finding:
             found.append(
                 _residual(case, residual, right, condition, f"damping {damping:.3g}, right-hand side {what} the range")
             )
+    if not found:
+        raise NotHere("every damping would be lost in the rounding errors of the matrix")
     return worst(*found)
 
 
@@ -60,6 +65,31 @@ def _sides(case: Case, matrix: Tensor) -> tuple[Tensor, Tensor]:
     if float(on.norm()) == 0:
         raise NotHere("the matrix is zero")
     return off, on / on.norm() * off.norm()
+
+
+def solves_at_large_damping(case: Case) -> Finding:
+    r"""The limit :math:`\lambda \, \mathrm{solve}(b, \lambda) \to b`, for every way in which damping enters.
+
+    With damping in both factors, :math:`(G + \sqrt\lambda/\pi) \otimes (A + \pi \sqrt\lambda)`, the deviation is of first order
+    in :math:`(|A|/\pi + \pi |G|) / \sqrt\lambda`, with pi one or balanced.
+    """
+    matrix = case.matrix()
+    factored = case.quantities.factors(case.problem, case.subject, case.subject.bias or "joint")
+    sizes = [
+        float(f.norm())
+        for block in factored.factors.values()
+        for f in (block.input_factor, block.output_factor)
+        if f is not None
+    ]
+    largest = max([1.0, *sizes])
+    damping = LARGE * max(largest**2, float(matrix.norm()))
+    right = torch.randn(len(matrix), generator=case.generator("limit"), dtype=torch.float64).to(matrix)
+    deviation = damping * case.solve(right, damping) - right
+    measured = float(deviation.norm() / right.norm())
+    bound = case.bound() + 8 * len(matrix) ** 0.5 * largest / math.sqrt(damping)
+    return Finding(
+        measured, bound, "64 u sqrt(n) + 8 sqrt(P) max(|A|, |G|) / sqrt(damping)", f"damping {damping:.1e}: {measured:.3g}"
+    )
 
 
 def balanced_damping(case: Case) -> Finding:
@@ -142,6 +172,17 @@ CLAIMS = (
         bound="64 u sqrt(n) cond(M)",
         control="the gradient returned unchanged; the factors in the wrong order",
         measure=solves_undamped,
+    ),
+    Claim(
+        id="T26-solve-limit",
+        name="solve-at-large-damping",
+        statement="damping times the damped solution tends to the right-hand side as the damping grows",
+        source="definition; Martens and Grosse 2015, sec. 6.3",
+        scope=Scope(structures=(*FACTORED, "quasi-diagonal"), solve=True),
+        excludes=frozenset({"many-terms"}),
+        bound="64 u sqrt(n) + 8 sqrt(P) max(|A|, |G|) / sqrt(damping)",
+        control="the damping forgotten, squared, doubled or relative; its root in the wrong place",
+        measure=solves_at_large_damping,
     ),
     Claim(
         id="T25",

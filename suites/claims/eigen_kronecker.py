@@ -40,11 +40,8 @@ def _of_eigenbasis(case: Case, measure: Measure) -> Finding:
             block = factored.factors[layer.name]
             joint = per == "layer" and layer.bias is not None
             index = block_index(case, layer, joint).to(mine.device)
-            found.append(
-                measure(
-                    mine[index][:, index], exact[index][:, index], block.output_factor, block.input_factor, layer, case.bound(case.cancellation())
-                )
-            )
+            a, b = mine[index][:, index], exact[index][:, index]
+            found.append(measure(a, b, block.output_factor, block.input_factor, layer, case.bound(case.cancellation())))
         if not found:
             raise NotHere("no layer is used once")
         candidates.append(worst(*found))

@@ -1,14 +1,19 @@
 """Steps that do not depend on the coordinates, under the group of maps that a structure promises."""
 
-import torch
+from collections.abc import Callable
 
+import torch
+from torch import Tensor
+
+from fishergauge.reference import Problem
 from fishergauge.suites import variants
 from fishergauge.suites.case import Case
 from fishergauge.suites.claim import Claim, Finding, NotHere, Scope
+from fishergauge.suites.claims.agreement import quasi_diagonal_forms
 from fishergauge.suites.steps_of import range_solution
 
 
-def _invariant_to(*kinds: str) -> "object":
+def _invariant_to(*kinds: str) -> Callable[[Case], Finding]:
     """A measurement of one step under one kind of affine map of the inputs, the first that applies."""
 
     def measure(case: Case) -> Finding:
@@ -31,7 +36,7 @@ def step_deviation(case: Case, kind: str) -> Finding:
     other, _ = variants.affine_inputs(case.problem, kind, case.generator("map", kind))
     steps, conditions = [], 0.0
     for problem in (case.problem, other):
-        matrix, slope = case.matrix(problem), case.quantities.gradient(problem)
+        matrix, slope = _inverted(case, problem), case.quantities.gradient(problem)
         jacobian = case.quantities.centred_jacobian(problem)
         solution, condition = range_solution(matrix, slope, jacobian)
         steps.append(jacobian @ solution)
@@ -49,6 +54,13 @@ def step_deviation(case: Case, kind: str) -> Finding:
         f"instead of {float(steps[0][worst_entry]):.4g}"
     )
     return Finding(measured, bound, f"64 u sqrt(n) * {conditions:.1e} (condition numbers on the range)", witness)
+
+
+def _inverted(case: Case, problem: Problem) -> Tensor:
+    """The matrix whose inverse is the subject's: a quasi-diagonal with zeros between the weights of a unit stands for the
+    completed one."""
+    matrix = case.matrix(problem)
+    return quasi_diagonal_forms(case, matrix)[1] if case.subject.structure == "quasi-diagonal" else matrix
 
 
 def invariant_factors(case: Case) -> Finding:
@@ -82,6 +94,7 @@ CLAIMS = (
         control="a separate bias under a shift; any damping; EKFAC",
         measure=invariant_factors,
         cost=2,
+        optional=True,
     ),
     Claim(
         id="T12-orthogonal",
@@ -93,8 +106,9 @@ CLAIMS = (
         excludes=NOT_SHARED,
         bound=BOUND,
         control="feature scaling",
-        measure=_invariant_to("orthogonal"),  # type: ignore[arg-type]
+        measure=_invariant_to("orthogonal"),
         cost=2,
+        optional=True,
     ),
     Claim(
         id="T13",
@@ -106,8 +120,9 @@ CLAIMS = (
         excludes=NOT_SHARED,
         bound=BOUND,
         control="any damping",
-        measure=_invariant_to("linear", "scaling"),  # type: ignore[arg-type]
+        measure=_invariant_to("linear", "scaling"),
         cost=2,
+        optional=True,
     ),
     Claim(
         id="T14",
@@ -119,8 +134,9 @@ CLAIMS = (
         excludes=NOT_SHARED,
         bound=BOUND,
         control="the diagonal under the shift",
-        measure=_invariant_to("scaling-and-shift", "scaling"),  # type: ignore[arg-type]
+        measure=_invariant_to("scaling-and-shift", "scaling"),
         cost=2,
+        optional=True,
     ),
     Claim(
         id="T14-scaling",
@@ -132,7 +148,8 @@ CLAIMS = (
         excludes=NOT_SHARED,
         bound=BOUND,
         control="any damping; the square root of the diagonal",
-        measure=_invariant_to("scaling"),  # type: ignore[arg-type]
+        measure=_invariant_to("scaling"),
         cost=2,
+        optional=True,
     ),
 )

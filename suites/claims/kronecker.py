@@ -77,10 +77,18 @@ def all_layers_exact(case: Case) -> Finding:
 
 
 def zero_outside_layers(case: Case) -> Finding:
-    """Nothing outside the blocks of layers."""
+    """Nothing outside the blocks of layers, or of parameters where the bias is declared separate."""
     mine = case.matrix()
-    blocks = case.quantities.restricted(case.problem, mine, "layer")
+    blocks = case.quantities.restricted(case.problem, mine, case.per()[0])
     return compared(mine, blocks, case.problem)
+
+
+def factors_by_definition(case: Case) -> Finding:
+    """The matrix against the reference's own factorisation, with the treatment of the bias that fits better."""
+    mine = case.matrix()
+    biases = [{"layer": "joint", "parameter": "separate"}[per] for per in case.per()]
+    made = [case.quantities.factors(case.problem, case.subject, bias).dense() for bias in biases]
+    return min((compared(mine, own, case.problem, scale=case.size(own)) for own in made), key=lambda f: f.measured)
 
 
 def factors_of_every_weight(case: Case) -> Finding:
@@ -222,12 +230,24 @@ CLAIMS = (
     Claim(
         id="S1",
         name="zero-between-layers",
-        statement="a factorisation layer by layer is zero outside the blocks of layers",
+        statement="a factorisation is zero outside the blocks of layers, and between weight and bias if that is separate",
         source="Martens and Grosse 2015, sec. 4",
         scope=Scope(structures=FACTORED, drawn=None),
         bound="64 u sqrt(n)",
         control="a correlation between layers",
         measure=zero_outside_layers,
+    ),
+    Claim(
+        id="S3",
+        name="factors-by-definition",
+        statement="A is the second moment of the inputs of a layer, G that of the gradients at its outputs",
+        source="Martens and Grosse 2015, eq. 1",
+        scope=Scope(structures=("kronecker",)),
+        requires=frozenset({"likelihood"}),
+        excludes=frozenset({"sharing", "tied"}),
+        bound="64 u sqrt(n)",
+        control="inputs that are centred, or weighed by the prediction",
+        measure=factors_by_definition,
     ),
     Claim(
         id="S2",

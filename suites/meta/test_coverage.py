@@ -32,6 +32,8 @@ TAG_COVERAGE: tuple[str, ...] = (
     *["natural-parameters categorical", "natural-parameters binary"],
     *["over-parametrised linear-model squared", "over-parametrised linear-model categorical"],
     *[f"many-terms linear-model {loss}" for loss in LOSSES],
+    *["squared deep-linear expand linear-layers !linear-model", "binary !several-outputs !linear-model"],
+    *["many-terms expand masked linear-model", "many-terms squared sum !several-outputs"],
     *[f"many-terms {rest}" for rest in ("sum", "several-batches", "!linear-model squared", "!linear-model categorical")],
 )
 
@@ -72,8 +74,44 @@ def _asymmetric(layer: _ConvNd) -> bool:
     return square and float((kernel - kernel.mT).norm()) > 0.5 * float(kernel.norm())
 
 
+def _along_one_axis(layers: list[_ConvNd]) -> bool:
+    """Whether one has stride, dilation and no padding, and one of width one keeps the length, both said in a word."""
+    valid = any(c.padding == "valid" and c.stride == c.dilation == (2,) for c in layers)
+    return valid and any(c.padding == "same" and c.kernel_size == (1,) for c in layers)
+
+
 def _linear_shapes(problem: Problem) -> list[tuple[int, int]]:
     return [(m.in_features, m.out_features) for m in problem.model.modules() if isinstance(m, nn.Linear)]
+
+
+def _calls(problem: Problem) -> list[nn.Linear]:
+    """The linear layers in the order in which one evaluation calls them."""
+    called: list[nn.Linear] = []
+    layers = [m for m in problem.model.modules() if isinstance(m, nn.Linear)]
+    hooks = [m.register_forward_hook(lambda layer, *_: called.append(layer)) for m in layers]
+    problem.model(problem.inputs)
+    for hook in hooks:
+        hook.remove()
+    return called
+
+
+def _other_order(problem: Problem) -> bool:
+    registered = [m for m in problem.model.modules() if isinstance(m, nn.Linear)]
+    called = _calls(problem)
+    return len(called) > 1 and [id(m) for m in called] == [id(m) for m in reversed(registered)]
+
+
+def _frozen_last_layer(problem: Problem) -> bool:
+    called = _calls(problem)
+    last, others = called[-1:], called[:-1]
+    trained = [all(p.requires_grad for p in m.parameters()) for m in others]
+    return bool(trained) and all(trained) and not any(p.requires_grad for m in last for p in m.parameters())
+
+
+def _ignores_a_class(problem: Problem) -> bool:
+    loss = problem.loss
+    classes = isinstance(loss, nn.CrossEntropyLoss) and 0 <= loss.ignore_index < problem.outputs.shape[1]
+    return classes and "masked" in tags_of(problem) and "likelihood" in tags_of(problem)
 
 
 def _regular_factors(problem: Problem) -> bool:
@@ -113,6 +151,15 @@ STRUCTURE_COVERAGE: dict[str, Callable[[Problem], bool]] = {
     "circular padding": _convolves(lambda c: c.padding_mode == "circular"),
     "reflecting padding": _convolves(lambda c: c.padding_mode == "reflect"),
     "an asymmetric square kernel, stride and dilation different": _convolves(_asymmetric),
+    "replicating padding and average pooling": lambda p: (
+        _has(nn.AvgPool2d, nn.ReLU)(p) and _convolves(lambda c: c.padding_mode == "replicate")(p)),
+    "kernel, stride, dilation and padding that differ between the axes": _convolves(
+        lambda c: all(len(set(sizes)) == 2 for sizes in (c.kernel_size, c.stride, c.dilation, c.padding))),
+    "one axis, padding given as a word": lambda p: _along_one_axis(list(_convolutions(p))),
+    "a class at every pixel": lambda p: (
+        isinstance(p.loss, nn.CrossEntropyLoss) and p.outputs.ndim == 4 and p.outputs.shape[2] != p.outputs.shape[3]),
+    "patches that do not overlap, then a linear layer on each": lambda p: (
+        p.facts.deep_linear and _has(nn.Linear)(p) and _convolves(lambda c: c.kernel_size == c.stride)(p)),
     "one convolution with stride under squared error": lambda p: _single_convolution(p, padded=False),
     "the same with padding": lambda p: _single_convolution(p, padded=True),
     "attention with layer normalisation": _has(nn.MultiheadAttention, nn.LayerNorm),
@@ -131,6 +178,13 @@ STRUCTURE_COVERAGE: dict[str, Callable[[Problem], bool]] = {
     "batches of 250 and 150": lambda p: [len(x) for x, _ in p.batches] == [250, 150],
     "duplicated data": lambda p: len(p.batches) == 2 and torch.equal(*[x for x, _ in p.batches]),
     "frozen parameters": lambda p: any(not q.requires_grad for q in p.model.parameters()),
+    "a frozen last layer": _frozen_last_layer,
+    "a layer called twice": lambda p: any(_calls(p).count(layer) > 1 for layer in _calls(p)),
+    "layers registered in another order than called": _other_order,
+    "an ignored label that is a class": _ignores_a_class,
+    "outputs (N,) for a binary label": lambda p: isinstance(p.loss, nn.BCEWithLogitsLoss) and p.outputs.ndim == 1,
+    "two classes": lambda p: isinstance(p.loss, nn.CrossEntropyLoss) and p.outputs.shape[1] == 2,
+    "four linear layers, five classes": lambda p: _linear_shapes(p) == [(3, 2), (2, 3), (3, 2), (2, 5)],
     "class weights": lambda p: isinstance(p.loss, nn.CrossEntropyLoss) and p.loss.weight is not None,
     "pos_weight": lambda p: isinstance(p.loss, nn.BCEWithLogitsLoss) and p.loss.pos_weight is not None,
     "variances other than one": _has(Divided),

@@ -1,6 +1,7 @@
-"""Small networks in the settings of single theorems: one sample, equal inputs, shapes, modes, invertible factors."""
+"""Small networks in the settings of single theorems: one sample, equal inputs, shapes, depths, modes, invertible factors."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from fishergauge.reference import Facts, Problem
 from fishergauge.suites.zoo.layers import ReferenceClass, mlp
@@ -78,6 +79,42 @@ def duplicated_data(s: Setting) -> Problem:
     return s.problem(mlp(3, 3, 3), nn.CrossEntropyLoss(reduction=s.reduction), [(inputs, labels)] * 2, Facts())
 
 
+def binary_scalar(s: Setting) -> Problem:
+    """One binary label a sample, outputs ``(N,)``: the sample axis alone."""
+    model = lambda: nn.Sequential(mlp(3, 3, 1)(), nn.Flatten(0))  # noqa: E731
+    return s.problem(model, nn.BCEWithLogitsLoss(reduction=s.reduction), [(s.normal(6, 3), s.binary(6))], Facts())
+
+
+def two_classes(s: Setting) -> Problem:
+    """Cross-entropy of two classes, sigmoids."""
+    data = [(s.normal(6, 3), s.labels(2, 6))]
+    return s.problem(mlp(3, 3, 2, activation=nn.Sigmoid), nn.CrossEntropyLoss(reduction=s.reduction), data, Facts())
+
+
+def deep_tanh(s: Setting) -> Problem:
+    """Four linear layers, narrow and wide in turn, five classes."""
+    data = [(s.normal(7, 3), s.labels(5, 7))]
+    return s.problem(mlp(3, 2, 3, 2, 5), nn.CrossEntropyLoss(reduction=s.reduction), data, Facts())
+
+
+def frozen_last_layer(s: Setting) -> Problem:
+    """Only the first layer is trained, and the last one keeps its weights; squared error."""
+
+    def model() -> nn.Module:
+        network = mlp(3, 4, 2)()
+        for name in ("2.weight", "2.bias"):
+            network.get_parameter(name).requires_grad_(False)
+        return network
+
+    return s.problem(model, nn.MSELoss(reduction=s.reduction), [(s.normal(6, 3), s.normal(6, 2))], Facts())
+
+
+def other_order(s: Setting) -> Problem:
+    """The layer that is called last is registered first: parameters do not stand in the order of use."""
+    data = [(s.normal(6, 2), s.labels(3, 6))]
+    return s.problem(_LastFirst, nn.CrossEntropyLoss(reduction=s.reduction), data, Facts())
+
+
 def mlp_gaussian_wide_data(s: Setting) -> Problem:
     """More samples than any width, squared error: both Kronecker factors of each layer can be inverted."""
     return s.problem(mlp(3, 4, 2), nn.MSELoss(reduction=s.reduction), [(s.normal(40, 3), s.normal(40, 2))], Facts())
@@ -96,3 +133,14 @@ def mlp_softmax_wide_data(s: Setting) -> Problem:
 def mlp_binary_wide_data(s: Setting) -> Problem:
     """More samples than any width, two binary labels: both Kronecker factors of each layer can be inverted."""
     return s.problem(mlp(3, 4, 2), nn.BCEWithLogitsLoss(reduction=s.reduction), [(s.normal(40, 3), s.binary(40, 2))], Facts())
+
+
+class _LastFirst(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(4, 3)
+        self.first = nn.Linear(2, 4)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.last(torch.tanh(self.first(inputs)))
+        return outputs

@@ -61,6 +61,12 @@ def tied_autoencoder(s: Setting) -> Problem:
     return s.problem(_Tied, nn.MSELoss(reduction=s.reduction), data, Facts(tied_weights=True))
 
 
+def reused_layer(s: Setting) -> Problem:
+    """One square layer that is called twice, tanh after each call, then a last layer."""
+    data = [(s.normal(6, 3), s.labels(3, 6))]
+    return s.problem(_Reused, nn.CrossEntropyLoss(reduction=s.reduction), data, Facts(weight_sharing=True))
+
+
 def recurrent(s: Setting) -> Problem:
     """A gated recurrent layer, for which torch has no batching rule."""
     data = [(s.normal(4, 3, 2), s.labels(3, 4))]
@@ -106,6 +112,18 @@ class _Tied(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         outputs: Tensor = self.decoder(torch.tanh(self.encoder(inputs)))
+        return outputs
+
+
+class _Reused(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(3, 3)
+        self.last = nn.Linear(3, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        once = torch.tanh(self.hidden(inputs))
+        outputs: Tensor = self.last(torch.tanh(self.hidden(once)))
         return outputs
 
 

@@ -1,10 +1,12 @@
 """Cheap problems with many terms, on which Monte-Carlo estimators are judged statistically."""
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
 from fishergauge.reference import Facts, Problem
-from fishergauge.suites.zoo.layers import mlp
+from fishergauge.suites.zoo.layers import ClassesSecond, mlp
 from fishergauge.suites.zoo.linear_models import LEAST_SQUARES, LINEAR
 from fishergauge.suites.zoo.setting import Setting
 
@@ -54,3 +56,18 @@ def stat_mlp_gaussian(s: Setting) -> Problem:
     """A network with three hidden units, two outputs, squared error."""
     data = [(s.normal(TERMS, 2), s.normal(TERMS, 2))]
     return s.problem(mlp(2, 3, 2), nn.MSELoss(reduction=s.reduction), data, Facts())
+
+
+def stat_scalar(s: Setting) -> Problem:
+    """One output, squared error."""
+    data = [(s.normal(TERMS, 2), s.normal(TERMS, 1))]
+    return s.problem(lambda: nn.Linear(2, 1), nn.MSELoss(reduction=s.reduction), data, LEAST_SQUARES)
+
+
+def stat_positions(s: Setting) -> Problem:
+    """A class at each of four positions of a sample, a few ignored."""
+    labels = s.labels(3, TERMS // 4, 4)
+    labels[::10, 1] = labels[5, :3] = labels[7] = -100
+    facts = replace(LINEAR, weight_sharing=True, loss_per_position=True)
+    model = lambda: nn.Sequential(nn.Linear(2, 3), ClassesSecond())  # noqa: E731
+    return s.problem(model, nn.CrossEntropyLoss(reduction=s.reduction), [(s.normal(TERMS // 4, 4, 2), labels)], facts)

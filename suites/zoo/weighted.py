@@ -3,6 +3,7 @@
 from torch import nn
 
 from fishergauge.reference import Facts, Problem
+from fishergauge.suites.zoo.layers import mlp
 from fishergauge.suites.zoo.setting import Setting
 
 
@@ -13,6 +14,16 @@ def masked_labels(s: Setting) -> Problem:
     data = [(s.normal(5, 3), labels), (s.normal(2, 3), labels[[1, 4]])]
     loss = nn.CrossEntropyLoss(reduction=s.reduction, ignore_index=7)
     return s.problem(_mlp, loss, data, Facts())
+
+
+def ignored_class(s: Setting) -> Problem:
+    """Cross-entropy whose ignored label is one of the four classes, which the model gives a probability all the same."""
+    labels = s.labels(3, 6)
+    labels[labels > 0] += 1  # 0, 2 or 3
+    labels[0] = labels[3] = 1
+    labels[1] = 0
+    loss = nn.CrossEntropyLoss(reduction=s.reduction, ignore_index=1)
+    return s.problem(mlp(2, 3, 4), loss, [(s.normal(6, 2), labels)], Facts())
 
 
 def class_weights(s: Setting) -> Problem:

@@ -16,6 +16,7 @@ from fishergauge.suites.meta.bank.estimators import ESTIMATORS
 from fishergauge.suites.meta.bank.kept import KEPT
 from fishergauge.suites.meta.bank.kronecker import KRONECKER
 from fishergauge.suites.meta.bank.labels import LABELS
+from fishergauge.suites.meta.bank.last import LAST
 from fishergauge.suites.meta.bank.losses import LOSSES
 from fishergauge.suites.meta.bank.operators import OPERATORS
 from fishergauge.suites.meta.bank.output_hessians import OUTPUT_HESSIANS
@@ -43,6 +44,7 @@ CHAPTERS: Mapping[str, tuple[Defect, ...]] = MappingProxyType(
         "solving": SOLVING,
         "behaviour": BEHAVIOUR,
         "shared": SHARED,
+        "seen by one claim": LAST,
     }
 )
 BANK: Mapping[str, Defect] = MappingProxyType({defect.id: defect for chapter in CHAPTERS.values() for defect in chapter})
