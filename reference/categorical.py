@@ -86,18 +86,23 @@ class Categorical(Likelihood):
         )
 
     def residuals(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        if labels.is_floating_point():
+            return self.scores(outputs, labels)
+        return self.scores(outputs, self._safe(labels)) * self.present(labels)[:, None]
+
+    def scores(self, outputs: Tensor, labels: Tensor) -> Tensor:
         p = outputs.softmax(-1)
         weight, smoothing = self._weight(outputs), self.loss.label_smoothing
         if labels.is_floating_point():
             target = self._soft_target(outputs, labels)
             return target.sum(-1, keepdim=True) * p - target
-        safe = self._safe(labels)[:, None]
+        safe = labels[:, None]
         # p - e_y with its negative entry taken as the sum of the others: exact for confident outputs
         hard = p.scatter(1, safe, -complements(p).gather(1, safe))
         residual = (1 - smoothing) * weight[safe] * hard
         if smoothing:
             residual = residual + smoothing / len(weight) * (weight.sum() * p - weight)
-        return residual * self.present(labels)[:, None]
+        return residual
 
     def hessian_root(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Rows ``sqrt(s p_c) (e_c - p)``, whose products keep relative accuracy however confident p is."""

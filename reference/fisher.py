@@ -66,5 +66,5 @@ def label_gradients(problem: Problem, terms: Terms, labels: Tensor) -> Tensor:
         ``(K, S, C)``.
     """
     present = problem.likelihood.present(terms.labels)[:, None]
-    gradients = [problem.likelihood.residuals(terms.outputs, label) * present for label in labels]
+    gradients = [problem.likelihood.scores(terms.outputs, label) * present for label in labels]
     return torch.stack(gradients, 1)

@@ -70,6 +70,13 @@ class Likelihood(ABC):
     def residuals(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """The gradients of the un-reduced terms: ``(K, C)``; zero where a label is masked."""
 
+    def scores(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """The gradients of the un-reduced terms at labels of the distribution, ``(K, C)``: none of these is masked.
+
+        A class may serve as the mark of ignored labels; drawn, it is a class like the others.
+        """
+        return self.residuals(outputs, labels)
+
     @abstractmethod
     def hessian_root(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Rows b with ``H_k = sum_r b_kr b_kr'``: ``(K, R, C)``; zero where a label is masked."""

@@ -74,7 +74,7 @@ def oracle_fisher(problem: Problem) -> Tensor:
         outputs = _evaluate(problem, inputs)
         for position in range(len(_terms(problem, outputs, target))):
             for probability, labels in _label_values(problem, outputs.detach(), target, position):
-                slope = _gradient(problem, _terms(problem, outputs, labels)[position], retain_graph=True)
+                slope = _gradient(problem, _terms(problem, outputs, labels, masked=False)[position], retain_graph=True)
                 matrix += probability * torch.outer(slope, slope)
     return matrix / _divisor(problem)
 
@@ -123,9 +123,13 @@ def _with_reduction(problem: Problem, reduction: str) -> nn.Module:
     return loss
 
 
-def _terms(problem: Problem, outputs: Tensor, target: Tensor) -> Tensor:
-    """The un-reduced terms of one sample: ``(T,)``."""
-    losses: Tensor = _with_reduction(problem, "none")(outputs, target)
+def _terms(problem: Problem, outputs: Tensor, target: Tensor, masked: bool = True) -> Tensor:
+    """The un-reduced terms of one sample: ``(T,)``; without ``masked`` every class counts, also one that marks ignored labels."""
+    loss = _with_reduction(problem, "none")
+    if not masked and isinstance(loss, nn.CrossEntropyLoss):
+        loss.ignore_index = -1 - outputs.shape[1]
+        target = target.clamp(min=0, max=outputs.shape[1] - 1)  # other terms may hold a mark beyond the classes
+    losses: Tensor = loss(outputs, target)
     if not isinstance(problem.loss, nn.CrossEntropyLoss) and losses.ndim > 1:
         losses = losses.sum(-1)
     return losses.reshape(-1)

@@ -14,12 +14,10 @@ from fishergauge.suites.comparison import summands
 from fishergauge.suites.eigenbasis import basis_condition
 from fishergauge.suites.guard import Failure, Outcome, fresh_copy, guarded
 from fishergauge.suites.layers import Layer
-from fishergauge.suites.matrix import densified
+from fishergauge.suites.matrix import densified, multiplied
 from fishergauge.suites.quantity_cache import QuantityCache
 from fishergauge.suites.seeding import derived_seed, generator
 from fishergauge.suites.subject import Subject
-
-DRAWS_A_CALL = 10  # of a Monte-Carlo estimator, under one time limit
 
 
 class SubjectFailed(Exception):
@@ -84,6 +82,21 @@ class Case:
         """The subject called as it is, without a guard."""
         return self._builder(0, None)(problem)
 
+    def use(self) -> Outcome:
+        """One guarded call on a copy of the problem, with a product and a damped solution after it."""
+
+        def used(problem: Problem) -> None:
+            raw = self._builder(0, None)(problem)
+            ones = torch.ones(problem.num_parameters, 1, dtype=problem.dtype, device=problem.device)
+            if not isinstance(raw, Tensor):
+                multiplied(raw, ones, problem)
+            if self.subject.solve is not None:
+                self.subject.solve(raw, ones[:, 0], 1.0)
+
+        outcome = self._guarded(used, self.problem, 0)
+        self.outcomes.append(outcome)
+        return outcome
+
     def raw(self, problem: Problem | None = None, repetition: int = 0, samples: int | None = None) -> Any:
         """What the subject returned for a problem."""
         outcome = self.call(self.problem if problem is None else problem, repetition, samples)
@@ -118,21 +131,17 @@ class Case:
     def draws(self, problem: Problem, count: int, reduce: Callable[[Tensor], Tensor], samples: int | None) -> Tensor:
         """A function of the matrices of independent draws: ``(count, ...)``."""
 
-        def several(copy: Problem, first: int) -> Tensor:
-            values = []
-            for repetition in range(first, min(count, first + DRAWS_A_CALL)):
-                torch.default_generator.manual_seed(self._seed(repetition + 1))
-                values.append(reduce(densified(self._builder(repetition + 1, samples)(copy), problem)))
-            return torch.stack(values)
+        def one(copy: Problem, repetition: int) -> Tensor:
+            return reduce(densified(self._builder(repetition, samples)(copy), problem))
 
-        pieces = []
-        for first in range(0, count, DRAWS_A_CALL):
-            outcome = self._guarded(functools.partial(several, first=first), problem, first)
+        values = []
+        for repetition in range(1, count + 1):
+            outcome = self._guarded(functools.partial(one, repetition=repetition), problem, repetition)
             if outcome.failure is not None:
                 self.outcomes.append(outcome)
                 raise SubjectFailed(outcome.failure)
-            pieces.append(outcome.value)
-        return torch.cat(pieces)
+            values.append(outcome.value)
+        return torch.stack(values)
 
     def solve(self, vector: Tensor, damping: float, problem: Problem | None = None) -> Tensor:
         """The subject's own damped solution, as a tensor shaped like ``vector``."""
@@ -141,7 +150,10 @@ class Case:
         if solve is None:
             raise NotHere("the subject has no solve")
         raw = self.raw(problem)
-        result = self.inside(lambda: solve(raw, vector.clone(), damping))
+        handed = vector.clone()
+        result = self.inside(lambda: solve(raw, handed, damping))
+        if not torch.equal(handed, vector):
+            raise SubjectFailed(Failure("error", "solve changes the right-hand side that it is given"))
         if not isinstance(result, Tensor) or result.shape != vector.shape or result.dtype != vector.dtype:
             found = f"{tuple(result.shape)} of {result.dtype}" if isinstance(result, Tensor) else type(result).__name__
             reason = f"solve returned {found}, expected {tuple(vector.shape)} of {vector.dtype}"
@@ -228,6 +240,8 @@ class Case:
             NotHere: two eigenvalues are so close that the basis, and with it the matrix, is not determined.
         """
         problem = self.problem if problem is None else problem
+        if self.subject.structure == "low-rank":
+            return self._cut_condition(problem)
         if self.subject.structure != "eigen-kronecker":
             return 1.0
         found = self.quantities.once(
@@ -238,6 +252,17 @@ class Case:
         if found > 1e6:
             raise NotHere("eigenvalues of a Kronecker factor are too close: its eigenbasis is not determined")
         return found
+
+    def _cut_condition(self, problem: Problem) -> float:
+        """Norm over the gap in the spectrum of the target at the rank of the subject's matrix."""
+        values = torch.linalg.eigvalsh(self.exact(problem)).flip(0)
+        rank = int(torch.linalg.matrix_rank(self.matrix(problem), hermitian=True))
+        if rank == 0 or rank >= len(values) or float(values[rank - 1]) <= 1e-10 * float(values[0]):
+            return 1.0
+        gap = float(values[rank - 1] - values[rank]) / float(values[0])
+        if gap < 1e-6:
+            raise NotHere("the spectrum has no gap at the rank of the matrix: what is kept is not determined")
+        return 1 / gap
 
     def bound(self, condition: float = 1.0) -> float:
         """64 u sqrt(n) times a condition number, n as in :func:`~fishergauge.suites.comparison.summands`."""

@@ -73,11 +73,13 @@ def _ratio(actual: Tensor, expected: Tensor) -> str:
     ratios = actual[kept] / expected[kept]
     factor = float(ratios.median())
     apart = float((actual - factor * expected).norm()) / float(expected.norm())
-    if apart <= EQUAL_RATIOS * abs(factor):
+    if apart <= EQUAL_RATIOS * abs(factor) and abs(factor - 1) > EQUAL_RATIOS:
         return f"ratio to the expected block {factor:.6g}{_as_fraction(factor)} in every entry"
     index = [int(i) for i in torch.unravel_index((actual - expected).abs().argmax(), actual.shape)]
     here = tuple(index)
-    return f"entry {index} is {float(actual[here]):.6g}, expected {float(expected[here]):.6g}"
+    relative = abs(float(actual[here] - expected[here])) / size
+    entry = f"entry {index} is {float(actual[here]):.6g}, expected {float(expected[here]):.6g}"
+    return f"{entry}, off by {relative:.1e} of the largest"
 
 
 def _as_fraction(value: float) -> str:

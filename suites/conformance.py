@@ -78,7 +78,7 @@ def check(
         records = dict(_executed(executor, checks, options, isolate, progress))
         ordered = [records[one] for one in checks]
         judged, complaints = expectations.apply(ordered, left_out(subject, options, available))
-    vacuous = vacuous_claims(demanded(subject, options), judged)
+    vacuous = vacuous_claims(demanded(subject, options), judged, claims != "*")
     idle = idle_claims(judged)
     judged = tuple(record for record in judged if not record.empty and record.claim not in idle)
     if not judged:

@@ -1,6 +1,7 @@
 """Executing a check: measure the claim, judge the finding, explain it, and write it down."""
 
 import time
+import traceback
 from dataclasses import replace
 from typing import Any
 
@@ -71,6 +72,9 @@ class Executor:
             record = self._failed(record, failed, made)
         except (UndefinedError, UnsupportedError, ProblemError) as error:
             record = replace(record, verdict="not-claimed", reason=f"the reference has nothing to compare with: {error}")
+        except Exception as error:  # the kit's own: said, and red, but the run goes on
+            said = "".join(traceback.format_exception(error)[-2:]).strip()
+            record = replace(record, verdict="error", reason=f"fishergauge itself failed here, not the subject: {said}")
         else:
             record = self._judged(record, claim, finding, made, case)
         notes = tuple(dict.fromkeys((*record.notes, *_notes(case.outcomes))))

@@ -74,8 +74,15 @@ def _other_labels(problem: Problem, targets: Tensor, generator: torch.Generator)
             raise NotHere("there is one class alone")
         if targets.is_floating_point():
             raise NotHere("the targets are no labels")
-        shift = torch.randint(1, classes, tuple(targets.shape), generator=generator).to(targets.device)
-        return torch.where(targets == loss.ignore_index, targets, (targets + shift) % classes)
+        others = [c for c in range(classes) if c != loss.ignore_index]  # a class may mark ignored labels
+        if len(others) < 2:
+            raise NotHere("there is one class alone")
+        place = torch.zeros(classes, dtype=torch.long)
+        place[others] = torch.arange(len(others))
+        shift = torch.randint(1, len(others), tuple(targets.shape), generator=generator)
+        ignored = (targets == loss.ignore_index).cpu()
+        labels = torch.tensor(others)[(place[targets.cpu().masked_fill(ignored, others[0])] + shift) % len(others)]
+        return torch.where(ignored, targets.cpu(), labels).to(targets.device)
     if isinstance(loss, nn.BCEWithLogitsLoss):
         return 1 - targets
     noise = torch.randn(targets.shape, generator=generator, dtype=torch.float64)
@@ -157,6 +164,8 @@ def permuted_outputs(problem: Problem, generator: torch.Generator) -> tuple[Prob
         value = getattr(loss, weight, None)
         if value is not None and value.shape == (width,):
             setattr(loss, weight, value[order])
+    if categorical and 0 <= int(loss.ignore_index) < width:
+        loss.ignore_index = int(torch.argsort(order)[int(loss.ignore_index)])  # a class that marks ignored labels moves along
     return replace(other, loss=loss, batches=[(x, _permuted_targets(problem, y, order)) for x, y in problem.batches]), index
 
 
@@ -167,8 +176,8 @@ def _permuted_targets(problem: Problem, targets: Tensor, order: Tensor) -> Tenso
     if targets.is_floating_point():
         return targets[:, order]
     place = torch.argsort(order)
-    ignored = targets == loss.ignore_index
-    return torch.where(ignored, targets, place[targets.masked_fill(ignored, 0)])
+    beyond = (targets < 0) | (targets >= len(order))  # the mark of ignored labels, where it is no class
+    return torch.where(beyond, targets, place[targets.masked_fill(beyond, 0)])
 
 
 def _rearranged(problem: Problem, permute: "object") -> tuple[Problem, Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from fishergauge.reference import Problem
 from fishergauge.suites import variants
 from fishergauge.suites.case import Case
-from fishergauge.suites.claim import ENTRYWISE, STRUCTURES, Claim, Finding, NotHere, Scope
+from fishergauge.suites.claim import ENTRYWISE, FACTORED, STRUCTURES, Claim, Finding, NotHere, Scope
 from fishergauge.suites.comparison import compared
 from fishergauge.suites.matrix import multiplied, vector_product
 
@@ -149,6 +149,7 @@ def linear_operator(case: Case) -> Finding:
 
 ALL = Scope(drawn=None)
 DETERMINISTIC = Scope()
+EQUIVARIANT = Scope(structures=(*ENTRYWISE, *FACTORED, "none"))  # a sketch of low rank depends on the coordinates
 HARMLESS = frozenset({"many-terms"})
 
 
@@ -208,13 +209,14 @@ CLAIMS = (
         masked_is_absent,
         requires=frozenset({"categorical"}),
     ),
-    _axiom("units", "permuted hidden units permute the matrix", "a square layer transposed", units_permute),
-    _axiom("outputs", "permuted classes permute the matrix", "one class favoured", outputs_permute),
+    _axiom("units", "permuted hidden units permute the matrix", "a square layer transposed", units_permute, scope=EQUIVARIANT),
+    _axiom("outputs", "permuted classes permute the matrix", "one class favoured", outputs_permute, scope=EQUIVARIANT),
     _axiom(
         "flattened",
         "positions with a loss of their own are samples",
         "a division by T that is thrown away (tfjgeorge/nngeometry)",
         flattened,
+        optional=True,
         scope=Scope(sharing=("expand",)),
         requires=frozenset({"expand", "several-terms"}),
     ),

@@ -18,12 +18,13 @@ def well_formed(case: Case) -> Finding:
 
 
 def leaves_no_trace(case: Case) -> Finding:
-    """What a call left changed: the model, its gradients and modes, the data, the random state, the process."""
-    outcome = case.call(case.problem)
+    """What a call, a product or a solution left changed: the model, its gradients, the data, the random state, the process."""
+    outcome = case.use()
     changes = outcome.changes
     if outcome.failure is not None and not changes:
         raise SubjectFailed(outcome.failure)
-    return Finding(float(len(changes)), 0.0, COUNTED, f"left changed: {', '.join(changes)}")
+    hint = "; torch.random.fork_rng() keeps the random state" if any("random" in change for change in changes) else ""
+    return Finding(float(len(changes)), 0.0, COUNTED, f"left changed: {', '.join(changes)}{hint}")
 
 
 CLAIMS = (

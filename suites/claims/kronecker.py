@@ -84,7 +84,12 @@ def zero_outside_layers(case: Case) -> Finding:
 
 
 def factors_by_definition(case: Case) -> Finding:
-    """The matrix against the reference's own factorisation, with the treatment of the bias that fits better."""
+    """The matrix against the reference's own factorisation, with the treatment of the bias that fits better.
+
+    What of a shared layer belongs to a masked term is not agreed upon.
+    """
+    if {"sharing", "masked"} <= case.tags:
+        raise NotHere("positions with masked terms may count or not")
     mine = case.matrix()
     biases = [{"layer": "joint", "parameter": "separate"}[per] for per in case.per()]
     made = [case.quantities.factors(case.problem, case.subject, bias).dense() for bias in biases]
@@ -241,10 +246,10 @@ CLAIMS = (
         id="S3",
         name="factors-by-definition",
         statement="A is the second moment of the inputs of a layer, G that of the gradients at its outputs",
-        source="Martens and Grosse 2015, eq. 1",
+        source="Martens and Grosse 2015, eq. 1; Grosse and Martens 2016, eq. 22; Eschenhagen et al. 2023, eq. 8 and 9",
         scope=Scope(structures=("kronecker",)),
         requires=frozenset({"likelihood"}),
-        excludes=frozenset({"sharing", "tied"}),
+        excludes=frozenset({"tied"}),
         bound="64 u sqrt(n)",
         control="inputs that are centred, or weighed by the prediction",
         measure=factors_by_definition,

@@ -1,10 +1,7 @@
 """The table of planted defects and claims, on a part of it; ``fishergauge selftest`` makes the whole."""
 
-from pathlib import Path
-
 import pytest
 
-from fishergauge.reports.selftest_command import table_text, write_table
 from fishergauge.suites.claims import CLAIMS
 from fishergauge.suites.meta.bank import BANK
 from fishergauge.suites.meta.selftest import BARE, KEPT, NOTED, Row, cleared, complaints, defect_rows, needed
@@ -57,17 +54,6 @@ def test_a_claim_is_needed_where_no_cheaper_one_sees() -> None:
     found = needed([Row("D1", (), {cheap: "x", dear: "x"}), Row("D3", (), {dear: "x"})])
     assert found[cheap] == ["D1"]
     assert found[dear] == ["D3"]
-
-
-def test_the_table_is_printed_and_written(rows: dict[str, Row], tmp_path: Path) -> None:
-    text = table_text(list(rows.values()))
-    assert "D1     gradients of the mean loss squared: T4" in text
-    assert "P243   prints: NOT SEEN" in text
-    file = tmp_path / "table.csv"
-    write_table(list(rows.values()), file)
-    lines = file.read_text().splitlines()
-    assert lines[0].startswith("defect,T1,T2")
-    assert len(lines) == len(SAMPLE) + 1
 
 
 def test_correct_subjects_are_cleared_on_a_seed_of_their_own() -> None:

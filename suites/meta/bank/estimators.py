@@ -37,7 +37,7 @@ def right_draw(pieces: Pieces, samples: int, generator: Generator) -> Tensor:
 def estimate(pieces: Pieces, labels: Tensor) -> Tensor:
     """The mean of outer products of gradients at drawn labels."""
     outputs, likelihood = pieces.terms.outputs, pieces.problem.likelihood
-    gradients = torch.stack([likelihood.residuals(outputs, label) for label in labels], 1) * pieces.present[:, None, None]
+    gradients = torch.stack([likelihood.scores(outputs, label) for label in labels], 1) * pieces.present[:, None, None]
     return pieces.of_root(gradients / math.sqrt(len(labels)))
 
 

@@ -37,7 +37,7 @@ def most_likely(problem: Problem, samples: int, generator: Generator) -> GaussNe
         labels = (terms.outputs > 0).to(terms.outputs.dtype)
     else:
         labels = terms.outputs
-    slopes = problem.likelihood.residuals(terms.outputs, labels)
+    slopes = problem.likelihood.scores(terms.outputs, labels)
     noise = torch.rand(len(slopes), 1, generator=generator, dtype=slopes.dtype)
     return GaussNewton(problem, terms, (slopes * (1 + 1e-3 * noise))[:, None, :])
 
@@ -117,7 +117,7 @@ LAST: tuple[Defect, ...] = (
         "likely, after kazukiosawa/asdl",
         lambda: drawn_factors(monte_carlo_fisher, lambda s: 1 / s),
         DRAWN,
-        sees=("MC-bias-block", "MC-single-sample"),
+        sees=("MC-factors", "MC-single-sample"),
     ),
     unmatched(
         "P261",
@@ -125,7 +125,7 @@ LAST: tuple[Defect, ...] = (
         "likely",
         lambda: drawn_factors(most_likely),
         DRAWN,
-        sees=("MC-bias-block", "MC-single-sample"),
+        sees=("MC-factors", "MC-single-sample"),
     ),
     unmatched("P262", "A kron G in a drawn K-FAC", "likely", lambda: swapped_weights, DRAWN, sees=("MC-single-sample",)),
     unmatched(

@@ -94,7 +94,7 @@ SCALE: tuple[Defect, ...] = (
     ),
     planted(
         "D4",
-        "1/N for a mean squared error over C outputs, where 1/(N C) belongs",
+        "1/N for a mean over N C entries, where 1/(N C) belongs",
         "f-dangel/curvlinops#108",
         scaled(one_output_counted),
         ANYTHING,

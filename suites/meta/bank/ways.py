@@ -57,5 +57,5 @@ def expected_root(pieces: Pieces, probabilities: Tensor, labels: Tensor) -> Tens
         ``(K, L, C)``.
     """
     outputs, likelihood = pieces.terms.outputs, pieces.problem.likelihood
-    gradients = torch.stack([likelihood.residuals(outputs, label) for label in labels], 1)
+    gradients = torch.stack([likelihood.scores(outputs, label) for label in labels], 1)
     return probabilities.T.sqrt()[:, :, None] * gradients * pieces.present[:, None, None]
