@@ -1,5 +1,6 @@
 """Executing a check: measure the claim, judge the finding, explain it, and write it down."""
 
+import importlib
 import time
 import traceback
 from dataclasses import replace
@@ -56,6 +57,8 @@ class Executor:
         self._cases: dict[str, Case] = {}
         self._hangs: list[str] = []
         self._versions = versions()
+        # torch.func imports it at its first derivative; stopped in the middle of that, it would stay broken in this process
+        importlib.import_module("torch._dynamo")
 
     def run(self, check: Check) -> Record:
         """The record of a check."""

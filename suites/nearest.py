@@ -43,6 +43,7 @@ def nearest_defects(matrix: Tensor, problem: Problem, subject: Subject, correct:
         with more than a thousand parameters.
 
     Example:
+        >>> import torch
         >>> from fishergauge.reference import ggn
         >>> problem = Problem(torch.nn.Linear(2, 1), torch.nn.MSELoss(), [(torch.eye(2).repeat(3, 1), torch.zeros(6, 1))])
         >>> wrong = ggn(problem).dense() / 36

@@ -164,8 +164,8 @@ def permuted_outputs(problem: Problem, generator: torch.Generator) -> tuple[Prob
         value = getattr(loss, weight, None)
         if value is not None and value.shape == (width,):
             setattr(loss, weight, value[order])
-    if categorical and 0 <= int(loss.ignore_index) < width:
-        loss.ignore_index = int(torch.argsort(order)[int(loss.ignore_index)])  # a class that marks ignored labels moves along
+    if isinstance(loss, nn.CrossEntropyLoss) and 0 <= loss.ignore_index < width:
+        loss.ignore_index = int(torch.argsort(order)[loss.ignore_index])  # a class that marks ignored labels moves along
     return replace(other, loss=loss, batches=[(x, _permuted_targets(problem, y, order)) for x, y in problem.batches]), index
 
 
@@ -245,7 +245,7 @@ def flattened_positions(problem: Problem) -> Problem:
 
 def _act_position_by_position(problem: Problem) -> list[nn.Module]:
     """The modules of a model that is a plain sequence of linear ones, on ``(N, T, D)``."""
-    modules = [problem.model] if isinstance(problem.model, nn.Linear) else list(problem.model.children())
+    modules: list[nn.Module] = [problem.model] if isinstance(problem.model, nn.Linear) else list(problem.model.children())
     plain = isinstance(problem.model, nn.Linear) or type(problem.model) is nn.Sequential
     if not plain or not all(type(module) in (nn.Linear, *ELEMENTWISE) for module in modules):
         raise NotHere("the model is no plain sequence of linear modules")

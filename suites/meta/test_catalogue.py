@@ -13,7 +13,7 @@ from fishergauge.suites.tags import tags_of
 from fishergauge.suites.zoo import CATALOGUE, ZOO_VERSION, catalogue_problem
 from fishergauge.suites.zoo.kinks import MARGIN, away_from_kinks, distance_to_kinks
 
-DIGESTS = {1: "7fba4a1b864dcd6acddc46cf5206db1f0ec612bd383f02bfac3041ebb8dac3eb"}
+DIGESTS = {1: "4beec8926d67b18ee4383ff80bd26870336a6e83329ed7c3b77f129e1499478b"}
 
 PROBLEMS = {name: catalogue_problem(name) for name in CATALOGUE}
 OF_TAGS = {name: tags_of(problem) for name, problem in PROBLEMS.items()}

@@ -103,6 +103,7 @@ TO_THE_PROCESS: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     "gradients off": (lambda: torch.set_grad_enabled(False), ("gradient mode",)),
     "deterministic": (lambda: torch.use_deterministic_algorithms(True, warn_only=True), ("deterministic mode",)),
     "anomaly": (lambda: torch.autograd.set_detect_anomaly(True, False), ("anomaly mode",)),
+    "precision of products": (lambda: torch.set_float32_matmul_precision("medium"), ("precision of products",)),
     "autocast": (lambda: torch.set_autocast_enabled("cpu", True), ("autocast",)),
     "fast path": (lambda: torch.backends.mha.set_fastpath_enabled(False), ("fast path of attention",)),
     "attention": (lambda: torch.backends.cuda.enable_math_sdp(False), ("fused attention",)),

@@ -31,6 +31,10 @@ class Operator:
     def to_dense(self) -> Tensor:
         return self.matrix
 
+    def _solved(self, right: Tensor, damping: float) -> Tensor:
+        solution: Tensor = torch.linalg.solve(self.matrix + damping * torch.eye(len(right), dtype=right.dtype), right)
+        return solution
+
 
 class WrongForOne(Operator):
     """Right for (P, K)."""
@@ -93,14 +97,14 @@ class Solves(Operator):
     """Right, with damping."""
 
     def solve(self, right: Tensor, damping: float = 0.0) -> Tensor:
-        return torch.linalg.solve(self.matrix + damping * torch.eye(len(right), dtype=right.dtype), right)
+        return self._solved(right, damping)
 
 
 class IgnoresDamping(Operator):
     """Solves with a damping of its own."""
 
     def solve(self, right: Tensor, damping: float = 0.0) -> Tensor:
-        return torch.linalg.solve(self.matrix + 1e-3 * torch.eye(len(right), dtype=right.dtype), right)
+        return self._solved(right, 1e-3)
 
 
 WRONG: dict[type[Operator], str] = {

@@ -188,5 +188,6 @@ def unmatched(
         fatal: as for a defect.
     """
     declaration = declared or Declaration()
-    family = Family((declaration.target,), (declaration.structure,), declaration.samples is not None)
+    structure: Structure = "dense" if declaration.structure in ("low-rank", "none") else declaration.structure
+    family = Family((declaration.target,), (structure,), declaration.samples is not None)
     return Defect(id, title, source, lambda: declaration.subject(f"planted-{id}", build()), family, None, sees, fatal)
