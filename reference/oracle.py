@@ -124,7 +124,7 @@ def _with_reduction(problem: Problem, reduction: str) -> nn.Module:
 
 
 def _terms(problem: Problem, outputs: Tensor, target: Tensor, masked: bool = True) -> Tensor:
-    """The un-reduced terms of one sample: ``(T,)``; without ``masked`` every class counts, also one that marks ignored labels."""
+    """The un-reduced terms of one sample: ``(T,)``; not ``masked``, a class that marks ignored labels counts as well."""
     loss = _with_reduction(problem, "none")
     if not masked and isinstance(loss, nn.CrossEntropyLoss):
         loss.ignore_index = -1 - outputs.shape[1]
