@@ -55,13 +55,16 @@ class Report:
         return report_text(self.records, CLAIMS, self.seconds, self.vacuous, self.complaints, color, full)
 
     def require(self) -> None:
-        """Raise unless everything holds.
+        """Raise unless the exit code is 0.
 
         Raises:
-            ClaimViolated: the run failed; the message is that of :meth:`text`.
+            ClaimViolated: something is red, out of date or vacuous; the message says which, then that of :meth:`text`.
         """
         if self.exit_code:
-            raise ClaimViolated(f"{self.subject.name}: {len(self.red)} checks are red\n{self.text()}")
+            wrong = [f"{len(self.red)} checks are red"] if self.red else []
+            wrong += [f"{len(self.complaints)} expected failures are out of date"] if self.complaints else []
+            wrong += [f"{len(self.vacuous)} claims were not examined ({', '.join(self.vacuous)})"] if self.vacuous else []
+            raise ClaimViolated(f"{self.subject.name}: {'; '.join(wrong)}\n{self.text()}")
 
     def __str__(self) -> str:
         return self.text()
