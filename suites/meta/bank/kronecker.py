@@ -57,6 +57,16 @@ def factors_swapped(layer: Map, outer: Tensor, inner: Tensor) -> Tensor:
     return product(layer, inner, outer)
 
 
+def weights_swapped(layer: Map, outer: Tensor, inner: Tensor) -> Tensor:
+    """A kron G for the weight alone, the products with a joint bias in the right order."""
+    if not layer.joint:
+        return product(layer, inner, outer)
+    block = product(layer, outer, inner)
+    weights = torch.arange(len(block), device=block.device).view(len(outer), len(inner))[:, :-1].flatten()
+    block[weights[:, None], weights] = product(layer, inner[:-1, :-1], outer)
+    return block
+
+
 def without_bias_column(pieces: Pieces, subject: Subject, layer: Map) -> Tensor:
     """A without the row and column of the bias."""
     inner = input_factor(pieces, subject, layer).clone()
@@ -174,6 +184,15 @@ KRONECKER: tuple[Defect, ...] = (
         KFAC,
         JOINT,
         sees=("T4", "T5", "T26-outputs", "T26-units", "S2"),
+    ),
+    planted(
+        "P270",
+        "A kron G for the weight alone, not for its products with the bias",
+        "likely",
+        wrong_factors(join=weights_swapped),
+        KFAC,
+        JOINT,
+        sees=("T5", "S3"),
     ),
     planted(
         "D36",
