@@ -11,6 +11,7 @@ import fishergauge.reference as _reference
 import fishergauge.suites as _suites
 
 _HARNESS = tuple(str(Path(place).resolve()) + os.sep for module in (_reference, _suites) for place in module.__path__)
+_CALLERS = tuple(str(Path(place).resolve()) + os.sep for place in _suites.__path__)
 _LIBRARIES = tuple(
     str(Path(path).resolve()) + os.sep
     for key, path in sysconfig.get_paths().items()
@@ -55,9 +56,10 @@ def own_place(places: Sequence[Place]) -> str:
     The code under test is the file in which the calls of this package end, with the package that the file belongs to,
     and every file that belongs neither to an installed package nor to this one.
     """
-    inside = [position for position, place in enumerate(places) if _is_harness(place[0])]
-    called = places[inside[0] :] if inside else places  # what called this package, a test runner say, is not under test
-    outside = [place for place in called if not _is_harness(place[0])]
+    callers = [position for position, place in enumerate(places[:-1]) if _is_harness(place[0], _CALLERS)]
+    # what comes before the last call by this package, a test runner or a forked process, is not under test
+    called = places[callers[-1] + 1 :] if callers else places
+    outside = [place for place in called if not _is_harness(place[0])] or [p for p in places if not _is_harness(p[0])]
     if not outside:
         return ""
     home = _home_of(outside[0][0])
@@ -65,10 +67,10 @@ def own_place(places: Sequence[Place]) -> str:
     return f" ({_short(file)}:{line} in {name})"
 
 
-def _is_harness(file: str) -> bool:
+def _is_harness(file: str, folders: tuple[str, ...] = _HARNESS) -> bool:
     """Whether a file belongs to this package; its tests, which stand for code under test, do not count."""
     path = Path(file)
-    return file.startswith(_HARNESS) and path.parent.name != "meta" and not path.name.startswith("test_")
+    return file.startswith(folders) and path.parent.name != "meta" and not path.name.startswith("test_")
 
 
 def _home_of(file: str) -> str:
