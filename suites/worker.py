@@ -96,7 +96,7 @@ class Worker:
         before = os.fstat(self.log.fileno()).st_size
         with suppress(OSError):
             os.kill(self.process.pid or 0, worker_process.WHERE)
-            patience = time.monotonic() + 0.5
+            patience = time.monotonic() + 5  # of a machine under load; it waits no longer than it must
             while os.fstat(self.log.fileno()).st_size == before and time.monotonic() < patience:
                 time.sleep(0.01)
             time.sleep(0.02)

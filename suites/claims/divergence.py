@@ -23,8 +23,15 @@ def second_order(case: Case) -> Finding:
     Its error is even in e, so that two Richardson steps from e, e/2, e/4 leave :math:`O(e^6)`; the size of the last step
     bounds what is left.
     """
+    _require_smooth(case)
     matrix = case.matrix()
     return worst(*(_ratio(case, matrix, direction, name) for name, direction in _directions(case)))
+
+
+def _require_smooth(case: Case) -> None:
+    """Refuse networks with kinks, which a step of finite length may cross."""
+    if "piecewise-linear" in case.tags and not {"linear-model", "deep-linear"} & case.tags:
+        raise NotHere("the divergence of a piecewise-linear network has kinks")
 
 
 def _ratio(case: Case, matrix: Tensor, direction: Tensor, name: str) -> Finding:
@@ -85,6 +92,7 @@ def _directions(case: Case) -> list[tuple[str, Tensor]]:
 
 def trust_region(case: Case) -> Finding:
     r"""The divergence of the step :math:`-\sqrt{2\delta/(g'x)} x`, with x = M^+ g, over delta, as delta falls."""
+    _require_smooth(case)
     matrix, slope = case.matrix(), case.quantities.gradient(case.problem)
     solution, condition = range_solution(matrix, slope)
     decrease = float(slope @ solution)
