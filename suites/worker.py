@@ -99,6 +99,10 @@ class Worker:
             patience = time.monotonic() + 5  # of a machine under load; it waits no longer than it must
             while os.fstat(self.log.fileno()).st_size == before and time.monotonic() < patience:
                 time.sleep(0.01)
+            size = before  # it writes piece by piece: wait for the last one
+            while (now := os.fstat(self.log.fileno()).st_size) != size and time.monotonic() < patience:
+                size = now
+                time.sleep(0.1)
             time.sleep(0.02)
 
     def kill(self) -> None:
