@@ -154,8 +154,4 @@ class EigenKronecker(FactoredBlocks):
         Raises:
             ProblemError: the damping is negative, or the vector has another shape.
         """
-        self._checked(vector, damping)
-        result = torch.zeros_like(vector)
-        for piece in self.eigen:
-            result[piece.index] = piece.solve(vector[piece.index], damping)
-        return result
+        return self._by_piece(vector, damping, lambda piece, part: piece.solve(part, damping))

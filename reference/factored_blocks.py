@@ -1,7 +1,8 @@
 """A block-diagonal matrix whose blocks act on the rows and columns of weights."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,6 +79,14 @@ class FactoredBlocks(Curvature):
         result = torch.zeros_like(vectors)
         for piece in self.pieces:
             result[:, piece.index] = piece.product(vectors[:, piece.index])
+        return result
+
+    def _by_piece(self, vector: Tensor, damping: float, solved: Callable[[Any, Tensor], Tensor]) -> Tensor:
+        """The solution put together from those of the blocks, each from its part of the vector, after :meth:`_checked`."""
+        self._checked(vector, damping)
+        result = torch.zeros_like(vector)
+        for piece in self.pieces:
+            result[piece.index] = solved(piece, vector[piece.index])
         return result
 
     def _checked(self, vector: Tensor, damping: float) -> None:

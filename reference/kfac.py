@@ -241,11 +241,7 @@ class KroneckerFactored(FactoredBlocks):
         Reference:
             Martens and Grosse, ICML 2015, sec. 6.3 and 6.6 (with the trace norm).
         """
-        self._checked(vector, damping)
-        result = torch.zeros_like(vector)
-        for piece in self.kronecker:
-            result[piece.index] = piece.solve(vector[piece.index], damping, pi)
-        return result
+        return self._by_piece(vector, damping, lambda piece, part: piece.solve(part, damping, pi))
 
     def solve_exactly(self, vector: Tensor, damping: float = 0.0) -> Tensor:
         """(K + lambda I)^-1 v by the eigenbases of the factors; the pseudo-inverse at zero damping.
@@ -260,11 +256,7 @@ class KroneckerFactored(FactoredBlocks):
         Raises:
             ProblemError: as :meth:`solve`.
         """
-        self._checked(vector, damping)
-        result = torch.zeros_like(vector)
-        for piece in self.kronecker:
-            result[piece.index] = piece.solve_exactly(vector[piece.index], damping)
-        return result
+        return self._by_piece(vector, damping, lambda piece, part: piece.solve_exactly(part, damping))
 
 
 def pi_of(input_factor: Tensor, output_factor: Tensor) -> float:

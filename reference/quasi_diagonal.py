@@ -140,10 +140,5 @@ class QuasiDiagonal(FactoredBlocks):
         Raises:
             ProblemError: the damping is negative, or the vector has another shape.
         """
-        self._checked(vector, damping)
-        cutoff = ROUNDING * len(vector) * torch.finfo(vector.dtype).eps * self.diagonal().max()
-        result = torch.zeros_like(vector)
-        for piece in self.pieces:
-            assert isinstance(piece, Units)
-            result[piece.index] = piece.solve(vector[piece.index], damping, cutoff)
-        return result
+        cutoff = ROUNDING * self.shape[0] * torch.finfo(vector.dtype).eps * self.diagonal().max()
+        return self._by_piece(vector, damping, lambda piece, part: piece.solve(part, damping, cutoff))

@@ -32,7 +32,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--problem-file", type=Path, action="append", default=[], metavar="FILE", help="a Python file with problems of your own"
     )
     group = parser.add_argument_group("how")
-    group.add_argument("-j", "--jobs", type=_positive, metavar="N", help="processes at the same time (default: one a core)")
+    group.add_argument("-j", "--jobs", type=positive, metavar="N", help="processes at the same time (default: one a core)")
     group.add_argument(
         "--limit",
         type=_seconds,
@@ -156,7 +156,8 @@ def _natural(text: str) -> int:
     return int(_checked(int, text, lambda value: value >= 0, "a whole number, 0 or larger"))
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number from one, of a command line."""
     return int(_checked(int, text, lambda value: value >= 1, "a whole number, 1 or larger"))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishergauge.reports.run_options import available_cores
+from fishergauge.reports.run_options import available_cores, positive
 from fishergauge.reports.usage import answer, writable
 
 if TYPE_CHECKING:
@@ -28,10 +28,12 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         description="The table of planted defects and the claims that see them, and the clearing of correct subjects.",
         epilog=EPILOG,
     )
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="clear the correct subjects on N seeds (default: 1)")
+    parser.add_argument(
+        "--seeds", type=positive, default=1, metavar="N", help="clear the correct subjects on N seeds (default: 1)"
+    )
     parser.add_argument("--full", action="store_true", help="clear them on all problems, not only on those of --quick")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="the whole table, a row a defect and a column a claim")
-    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="processes at the same time (default: one a core)")
+    parser.add_argument("-j", "--jobs", type=positive, metavar="N", help="processes at the same time (default: one a core)")
     parser.set_defaults(run=run)
 
 

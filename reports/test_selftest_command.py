@@ -40,6 +40,8 @@ def test_the_exit_code_says_whether_the_kit_is_right(
     assert "3 planted defects, 2 seen" in printed
 
 
-def test_a_number_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize("number", ["many", "0", "-1"])
+@pytest.mark.parametrize("option", ["--seeds", "--jobs"])
+def test_a_number_that_is_none_or_leaves_nothing_to_do_is_refused(option: str, number: str) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["selftest", "--seeds", "many"])
+        cli.main(["selftest", option, number])

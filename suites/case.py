@@ -17,7 +17,7 @@ from fishergauge.suites.layers import Layer
 from fishergauge.suites.matrix import densified, multiplied
 from fishergauge.suites.quantity_cache import QuantityCache
 from fishergauge.suites.seeding import derived_seed, generator
-from fishergauge.suites.subject import Subject
+from fishergauge.suites.subject import Bias, Subject
 
 
 class SubjectFailed(Exception):
@@ -83,7 +83,10 @@ class Case:
         return self._builder(0, None)(problem)
 
     def use(self) -> Outcome:
-        """One guarded call on a copy of the problem, with a product and a damped solution after it."""
+        """A guarded call on a copy of the problem, with a product and a damped solution after it where there are such."""
+        plain = self.call(self.problem)
+        if plain.failure is not None or (isinstance(plain.value, Tensor) and self.subject.solve is None):
+            return plain
 
         def used(problem: Problem) -> None:
             raw = self._builder(0, None)(problem)
@@ -275,3 +278,7 @@ class Case:
     def per(self) -> Sequence[str]:
         """The kinds of blocks that the subject may have: of layers, of parameters, or one of them where it is not declared."""
         return {"joint": ("layer",), "separate": ("parameter",), None: ("layer", "parameter")}[self.subject.bias]
+
+    def biases(self) -> Sequence[Bias]:
+        """How the subject may treat the bias: as declared, or either way."""
+        return ("joint", "separate") if self.subject.bias is None else (self.subject.bias,)

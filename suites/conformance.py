@@ -77,7 +77,8 @@ def check(
         executor = Executor(subject, options, available, command)
         records = dict(_executed(executor, checks, options, isolate, progress))
         ordered = [records[one] for one in checks]
-        judged, complaints = expectations.apply(ordered, left_out(subject, options, available))
+        absent = left_out(subject, options, available) if expectations.entries else ()
+        judged, complaints = expectations.apply(ordered, absent)
     vacuous = vacuous_claims(demanded(subject, options), judged, claims != "*")
     idle = idle_claims(judged)
     judged = tuple(record for record in judged if not record.empty and record.claim not in idle)

@@ -40,11 +40,10 @@ def correct_matrix(case: Case, problem: Problem) -> Tensor | None:
             return exact.diagonal().diag()
         if subject.structure == "block-diagonal":
             return _nearer(case, problem, [quantities.restricted(problem, exact, per) for per in case.per()])
-        biases = [{"layer": "joint", "parameter": "separate"}[per] for per in case.per()]
         if subject.structure == "kronecker":
-            return _nearer(case, problem, [quantities.factors(problem, subject, bias).dense() for bias in biases])
+            return _nearer(case, problem, [quantities.factors(problem, subject, bias).dense() for bias in case.biases()])
         if subject.structure == "eigen-kronecker":
-            made = [eigen_kfac(problem, subject.target, bias, subject.sharing).dense() for bias in biases]  # type: ignore[arg-type]
+            made = [eigen_kfac(problem, subject.target, bias, subject.sharing).dense() for bias in case.biases()]  # type: ignore[arg-type]
             return _nearer(case, problem, made)
     except (UndefinedError, UnsupportedError):
         return None

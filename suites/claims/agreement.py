@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fishergauge.reference import block_slices
 from fishergauge.suites.case import Case
 from fishergauge.suites.claim import ENTRYWISE, FACTORED, Claim, Finding, NotHere, Scope
+from fishergauge.suites.closeness import rounding_bound
 from fishergauge.suites.comparison import compared
 
 
@@ -145,7 +146,7 @@ def _representation(matrix: object, name: str) -> Tensor | None:
 
 
 def _representations(value: Tensor, expected: Tensor, name: str, dense: Tensor, condition: float) -> Finding:
-    bound = 64 * torch.finfo(dense.dtype).eps / 2 * len(dense) ** 0.5 * condition
+    bound = rounding_bound(dense.dtype, len(dense), condition)
     formula = "64 u sqrt(n)" + (" cond" if condition != 1 else "")
     value, expected = value.double().to(expected.device), expected.double()
     if value.shape != expected.shape:

@@ -9,6 +9,7 @@ from fishergauge.reference import Problem
 from fishergauge.suites import variants
 from fishergauge.suites.case import Case
 from fishergauge.suites.claim import ENTRYWISE, FACTORED, STRUCTURES, Claim, Finding, NotHere, Scope
+from fishergauge.suites.claims.agreement import quasi_diagonal_forms
 from fishergauge.suites.comparison import compared
 from fishergauge.suites.matrix import multiplied, vector_product
 
@@ -36,8 +37,6 @@ def positive_semi_definite(case: Case) -> Finding:
 
 def _sparse_units(case: Case, matrix: Tensor) -> bool:
     """Whether a quasi-diagonal has zeros between the weights of a unit."""
-    from fishergauge.suites.claims.agreement import quasi_diagonal_forms
-
     plain, completed = quasi_diagonal_forms(case, matrix)
     return float((plain - completed).norm()) > 0 and bool((matrix[plain != completed] == 0).all())
 

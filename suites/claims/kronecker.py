@@ -91,8 +91,7 @@ def factors_by_definition(case: Case) -> Finding:
     if {"sharing", "masked"} <= case.tags:
         raise NotHere("positions with masked terms may count or not")
     mine = case.matrix()
-    biases = [{"layer": "joint", "parameter": "separate"}[per] for per in case.per()]
-    made = [case.quantities.factors(case.problem, case.subject, bias).dense() for bias in biases]
+    made = [case.quantities.factors(case.problem, case.subject, bias).dense() for bias in case.biases()]
     return min((compared(mine, own, case.problem, scale=case.size(own)) for own in made), key=lambda f: f.measured)
 
 

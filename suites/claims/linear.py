@@ -7,6 +7,7 @@ from fishergauge.reference import gradient
 from fishergauge.reference.terms import terms_of
 from fishergauge.suites.case import Case
 from fishergauge.suites.claim import ENTRYWISE, FISHERS, Claim, Finding, NotHere, Scope
+from fishergauge.suites.claims.agreement import same_as_hessian_blocks
 from fishergauge.suites.comparison import compared, worst
 from fishergauge.suites.steps_of import range_solution
 
@@ -15,8 +16,6 @@ DENSE = Scope(targets=FISHERS, structures=("dense",))
 
 def newton_equivalent(case: Case) -> Finding:
     """The matrix is the Hessian by double backward; under squared error one step of length one ends at the optimum."""
-    from fishergauge.suites.claims.agreement import same_as_hessian_blocks
-
     if case.subject.structure != "dense":
         return same_as_hessian_blocks(case)
     matrix, hessian = case.matrix(), case.quantities.oracle_hessian(case.problem)
