@@ -99,7 +99,7 @@ class Gathered:
         from fishergauge.suites.claims import CLAIMS
         from fishergauge.suites.report import vacuous_claims
 
-        vacuous = vacuous_claims([CLAIMS[id] for id in suite["demanded"]], own)
+        vacuous = vacuous_claims([CLAIMS[id] for id in suite["demanded"]], own, suite["named"])
         said = [f"vacuous   {title(id, CLAIMS)} of {suite['subject']}: {why}" for id, why in vacuous.items()]
         return said + self._unmet(suite, own)
 

@@ -169,6 +169,7 @@ class Suite:
         return {
             "subject": self.subject.name,
             "demanded": [claim.id for claim in demanded(self.subject, self.options)],
+            "named": self.options.claims != "*",
             "planned": [[check.claim, check.problem, check.dtype, check.device] for check in self.plan],
             "left_out": [list(pair) for pair in self.left_out],
             "expected": [
