@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from fishergauge.reference import Problem, UndefinedError
+from fishergauge.reference.layers import Layer
 from fishergauge.suites.claim import NotHere
 from fishergauge.suites.closeness import rounding_bound
 from fishergauge.suites.comparison import summands
 from fishergauge.suites.eigenbasis import basis_condition
 from fishergauge.suites.guard import Failure, Outcome, fresh_copy, guarded
-from fishergauge.suites.layers import Layer
 from fishergauge.suites.matrix import densified, multiplied
 from fishergauge.suites.quantity_cache import QuantityCache
 from fishergauge.suites.seeding import derived_seed, generator

@@ -20,9 +20,9 @@ from fishergauge.reference import (
 )
 from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.kfac import KroneckerFactored, kfac
+from fishergauge.reference.layers import Layer, layers_of
 from fishergauge.reference.oracle import oracle_hessian
 from fishergauge.reference.terms import terms_of
-from fishergauge.suites.layers import Layer, layers_of
 from fishergauge.suites.subject import Subject, Target
 from fishergauge.suites.tags import tags_of
 

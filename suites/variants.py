@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from fishergauge.reference import Problem, block_slices
+from fishergauge.reference.layers import layers_of
 from fishergauge.suites.claim import NotHere
-from fishergauge.suites.layers import layers_of
 
 ELEMENTWISE = (nn.Tanh, nn.ReLU, nn.Sigmoid, nn.Identity, nn.Dropout, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Softplus)
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from fishergauge.reference.layers import Layer
 from fishergauge.suites.case import Case
 from fishergauge.suites.claim import Claim, Finding, NotHere, Scope
 from fishergauge.suites.claims.kronecker import block_index
 from fishergauge.suites.comparison import worst
-from fishergauge.suites.layers import Layer
 
 Measure = Callable[[Tensor, Tensor, Tensor, Tensor, Layer, float], Finding]
 

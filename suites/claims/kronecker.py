@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from fishergauge.reference import block_slices
+from fishergauge.reference.layers import Layer
 from fishergauge.suites.case import Case
 from fishergauge.suites.claim import FACTORED, FISHERS, Claim, Finding, NotHere, Scope
 from fishergauge.suites.comparison import compared, worst
-from fishergauge.suites.layers import Layer
 
 KRONECKER = Scope(structures=("kronecker",))
 FACTORED_FISHER = Scope(targets=FISHERS, structures=FACTORED)
