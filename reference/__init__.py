@@ -20,6 +20,7 @@ from fishergauge.reference.monte_carlo import monte_carlo_fisher
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.pseudo_inverse import pseudo_inverse, solve_psd
 from fishergauge.reference.quasi_diagonal import QuasiDiagonal, quasi_diagonal
+from fishergauge.reference.reparametrization import FAMILIES, Reparametrization, reparametrized
 from fishergauge.reference.shampoo import shampoo
 from fishergauge.reference.softmax_regression import (
     softmax_regression_empirical_fisher,
@@ -38,6 +39,7 @@ from fishergauge.reference.tikhonov import solve_damped
 from fishergauge.reference.woodbury import woodbury_solve
 
 __all__ = [
+    "FAMILIES",
     "ConvergenceError",
     "Curvature",
     "EigenKronecker",
@@ -48,6 +50,7 @@ __all__ = [
     "Problem",
     "ProblemError",
     "QuasiDiagonal",
+    "Reparametrization",
     "UndefinedError",
     "UnsupportedError",
     "block_slices",
@@ -71,6 +74,7 @@ __all__ = [
     "pseudo_inverse",
     "quadratic_length",
     "quasi_diagonal",
+    "reparametrized",
     "shampoo",
     "softmax_regression_empirical_fisher",
     "softmax_regression_fisher",

@@ -4,7 +4,7 @@ import copy
 from abc import abstractmethod
 from dataclasses import replace
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,20 @@ class CoordinateMap(nn.Module):
         """DT at phi, ``(P, P)``."""
 
 
+class Recast(NamedTuple):
+    """A problem in other coordinates.
+
+    Args:
+        problem: at phi.
+        jacobian: DT at phi, ``(P, P)`` in float64; T itself for a linear map.
+        coordinates: T in float64 for a nonlinear map; None for a linear one.
+    """
+
+    problem: Problem
+    jacobian: Tensor
+    coordinates: CoordinateMap | None = None
+
+
 class LinearMap(CoordinateMap):
     """theta = T phi.
 
@@ -35,6 +49,7 @@ class LinearMap(CoordinateMap):
     """
 
     linear = True
+    matrix: Tensor
 
     def __init__(self, matrix: Tensor) -> None:
         super().__init__()
@@ -54,6 +69,8 @@ class ElementwiseMap(CoordinateMap):
         function: ``"sinh"`` or ``"exp"``.
         centre: c, ``(P,)``.
     """
+
+    centre: Tensor
 
     def __init__(self, function: str, centre: Tensor) -> None:
         super().__init__()
@@ -77,15 +94,21 @@ class SphericalMap(CoordinateMap):
         sizes: how many parameters each tensor has; no group reaches over the end of a tensor.
     """
 
+    centre: Tensor
+    places1: Tensor
+    places2: Tensor
+    places3: Tensor
+
     def __init__(self, centre: Tensor, sizes: list[int]) -> None:
         super().__init__()
         self.register_buffer("centre", centre)
-        starts, groups = 0, {1: [], 2: [], 3: []}
+        groups: dict[int, list[list[int]]] = {1: [], 2: [], 3: []}
+        start = 0
         for size in sizes:
-            for first in range(starts, starts + size, 3):
-                length = min(3, starts + size - first)
+            for first in range(start, start + size, 3):
+                length = min(3, start + size - first)
                 groups[length].append(list(range(first, first + length)))
-            starts += size
+            start += size
         for length, places in groups.items():
             index = torch.tensor(places, dtype=torch.long, device=centre.device).reshape(-1, length)
             self.register_buffer(f"places{length}", index, persistent=False)
@@ -119,6 +142,8 @@ class InCoordinates(nn.Module):
         super().__init__()
         self.template = copy.deepcopy(model).requires_grad_(False)
         self.names = tuple(names)
+        slots = _slots(self.template)
+        self.slots = tuple(tuple(slots[id(self.template.get_parameter(name))]) for name in names)
         self.shapes = tuple(model.get_parameter(name).shape for name in names)
         self.coordinates = coordinates
         self.phi = nn.Module()
@@ -126,14 +151,20 @@ class InCoordinates(nn.Module):
         for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True):
             owner, _, last = name.rpartition(".")
             _module_at(self.phi, owner).register_parameter(last, nn.Parameter(piece.clone().view(shape)))
-        self.train(model.training)
+        for module in (self.coordinates, self.phi):
+            module.train(model.training)
+        self.training = model.training  # the modules of the template keep modes of their own
 
     def forward(self, *inputs: Any) -> Any:
         # a functional call has tensors in the place of parameters, which get_parameter refuses
         phi = torch.cat([attrgetter(name)(self.phi).reshape(-1) for name in self.names])
         pieces = torch.split(self.coordinates(phi), [shape.numel() for shape in self.shapes])
-        theta = {name: piece.view(shape) for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)}
-        return functional_call(self.template, theta, inputs)
+        theta = {
+            name: piece.view(shape)
+            for names, piece, shape in zip(self.slots, pieces, self.shapes, strict=True)
+            for name in names
+        }
+        return functional_call(self.template, theta, inputs, tie_weights=False)
 
 
 def in_coordinates(problem: Problem, coordinates: CoordinateMap, phi: Tensor) -> Problem:
@@ -155,15 +186,28 @@ def in_coordinates(problem: Problem, coordinates: CoordinateMap, phi: Tensor) ->
         (True, ['phi.weight'])
     """
     model = InCoordinates(problem.model, list(problem.parameters), in_dtype(coordinates, problem.dtype), phi.to(problem.dtype))
+    # of a model without layers to speak of
     facts = replace(problem.facts, deep_linear=False, natural_parameters=False, loss_per_position=False, pooled=False)
-    if not coordinates.linear:
-        facts = replace(facts, linear_in_parameters=False)
+    affine = facts.linear_in_parameters and coordinates.linear
+    facts = replace(facts, linear_in_parameters=affine, piecewise_linear=affine)
     return replace(problem, model=model, facts=facts)
 
 
 def in_dtype(coordinates: CoordinateMap, dtype: torch.dtype) -> CoordinateMap:
     """A copy of a map in another precision."""
     return copy.deepcopy(coordinates).to(dtype)
+
+
+def _slots(model: nn.Module) -> dict[int, list[str]]:
+    """Where each parameter stands, by its identity: several names for a tied one, one for a module that has several.
+
+    A functional call that sets one attribute by two names would not restore it.
+    """
+    slots: dict[int, list[str]] = {}
+    for prefix, module in model.named_modules():
+        for key, parameter in module.named_parameters(recurse=False):
+            slots.setdefault(id(parameter), []).append(f"{prefix}.{key}".lstrip("."))
+    return slots
 
 
 def _module_at(root: nn.Module, path: str) -> nn.Module:

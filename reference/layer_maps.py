@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fishergauge.reference.errors import UnsupportedError
+from fishergauge.reference.errors import ProblemError, UnsupportedError
 from fishergauge.reference.factored_blocks import parameter_index
 from fishergauge.reference.layer_statistics import FORWARDS
-from fishergauge.reference.layers import Layer, layers_of
+from fishergauge.reference.layers import Layer, LinearModule, layers_of
 from fishergauge.reference.problem import Problem
 
 CONVOLUTIONS: dict[int, tuple[type[nn.Module], type[nn.Module]]] = {
@@ -43,7 +43,10 @@ class LayerMap:
 
 
 def mappable_layers(problem: Problem) -> tuple[Layer, ...]:
-    """Layers that can have a :class:`LayerMap`: linear and ungrouped convolutions with a trained weight of their own."""
+    """Layers that can have a :class:`LayerMap`: linear and ungrouped convolutions with a trained weight of their own.
+
+    A layer whose bias is frozen is none of them, since a map of its outputs would have to act on the bias.
+    """
     return tuple(
         layer
         for layer in layers_of(problem)
@@ -52,6 +55,7 @@ def mappable_layers(problem: Problem) -> tuple[Layer, ...]:
         and layer.weight is not None
         and not layer.tied
         and (layer.module.bias is None or layer.bias is not None)
+        and {name for name, _ in layer.module.named_parameters(recurse=False)} <= {"weight", "bias"}
     )
 
 
@@ -67,7 +71,9 @@ def with_layer_maps(problem: Problem, maps: Mapping[str, LayerMap]) -> tuple[Pro
         ``Linear`` ones (for convolutions: of width one), so that whatever hooks modules finds what it knows.
 
     Raises:
-        UnsupportedError: a layer is none of :func:`mappable_layers`, or the model does not call it as a module.
+        UnsupportedError: a layer is none of :func:`mappable_layers`, a map mixes inputs and bias of a convolution, or the model
+            fails with other modules in the place of its layers.
+        ProblemError: a map has another shape than its layer, or no inverse in the precision of the problem.
 
     Example:
         >>> problem = Problem(nn.Linear(1, 1, bias=False), nn.MSELoss(), [(torch.ones(4, 1), torch.zeros(4, 1))])
@@ -84,12 +90,13 @@ def with_layer_maps(problem: Problem, maps: Mapping[str, LayerMap]) -> tuple[Pro
             )
         made[name] = _Mapped(layers[name], layer_map, problem)
         model = _replaced(model, name, made[name].modules)
-    other = replace(problem, model=model)
+    other = _checked(problem, model)
     old, new = parameter_index(problem), parameter_index(other)
-    transform = torch.eye(problem.num_parameters, dtype=torch.float64, device=problem.device)
+    transform = torch.zeros(2 * (problem.num_parameters,), dtype=torch.float64, device=problem.device)
+    for name in old.keys() & new.keys():
+        transform[old[name], new[name]] = 1
     for mapped in made.values():
         rows, columns = mapped.places(old, new)
-        transform[rows] = 0
         transform[rows[:, None], columns] = mapped.transform()
     return other, transform
 
@@ -133,25 +140,24 @@ class _Mapped:
         if not torch.equal(self.outer, torch.eye(len(self.outer), dtype=torch.float64, device=device)):
             parts.append(_fixed(self.outer, torch.zeros_like(self.outer[:, 0]), self.module, dtype))
         self.modules = nn.Sequential(*parts)
+        self.modules.training = self.module.training
 
-    def _trained(self, dtype: torch.dtype) -> nn.Module:
+    def _trained(self, dtype: torch.dtype) -> LinearModule:
         """The layer with the parameters Phi^-1 [W, b] A-bar^-1."""
         values = self.module.weight.detach().double().flatten(1)
-        if self.biased:
+        if self.module.bias is not None:
             values = torch.cat([values, self.module.bias.detach().double()[:, None]], 1)
         values = torch.linalg.solve(self.columns, torch.linalg.solve(self.outer, values), left=False).to(dtype)
         if self.joint:
-            wide: nn.Module = _linear(len(self.inner), len(self.outer), False, self.module, dtype)
-            with torch.no_grad():
-                wide.weight.copy_(values)
-            return wide
-        module = copy.deepcopy(self.module)
-        width = values.shape[1] - self.biased
+            made = _linear(len(self.inner), len(self.outer), False, self.module, dtype)
+        else:
+            made = copy.deepcopy(self.module)
+        width = made.weight[0].numel()
         with torch.no_grad():
-            module.weight.copy_(values[:, :width].view_as(module.weight))
-            if self.biased:
-                module.bias.copy_(values[:, width])
-        return module
+            made.weight.copy_(values[:, :width].view_as(made.weight))
+            if made.bias is not None:
+                made.bias.copy_(values[:, width])
+        return made
 
     def transform(self) -> Tensor:
         """vec [W, b] from vec [W', b'], row-major."""
@@ -171,11 +177,14 @@ def _rounded(matrix: Tensor | None, size: int, dtype: torch.dtype, device: torch
     if matrix is None:
         return torch.eye(size, dtype=torch.float64, device=device)
     if matrix.shape != (size, size):
-        raise UnsupportedError(f"expected a map of shape {(size, size)}, got {tuple(matrix.shape)}")
-    return matrix.to(device=device, dtype=dtype).double().contiguous()  # torch.kron fails on mixed layouts
+        raise ProblemError(f"expected a map of shape {(size, size)}, got {tuple(matrix.shape)}")
+    rounded = matrix.to(device=device, dtype=dtype).double().contiguous()  # torch.kron fails on mixed layouts
+    if not bool(rounded.isfinite().all()) or bool(torch.linalg.inv_ex(rounded).info):
+        raise ProblemError(f"a map of shape {(size, size)} is not finite or has no inverse in {dtype}; choose a smaller kappa")
+    return rounded
 
 
-def _fixed(matrix: Tensor, shift: Tensor, like: nn.Module, dtype: torch.dtype) -> nn.Module:
+def _fixed(matrix: Tensor, shift: Tensor, like: LinearModule, dtype: torch.dtype) -> nn.Module:
     """A frozen module that computes matrix @ a + shift in each position."""
     shifted = bool((shift != 0).any())
     module: Any = _linear(matrix.shape[1], matrix.shape[0], shifted, like, dtype)
@@ -186,7 +195,7 @@ def _fixed(matrix: Tensor, shift: Tensor, like: nn.Module, dtype: torch.dtype) -
     return module.requires_grad_(False)  # type: ignore[no-any-return]
 
 
-def _linear(inputs: int, outputs: int, bias: bool, like: nn.Module, dtype: torch.dtype) -> nn.Module:
+def _linear(inputs: int, outputs: int, bias: bool, like: LinearModule, dtype: torch.dtype) -> LinearModule:
     """A linear module, or a convolution of width one beside a convolution; its parameters are not initialised."""
     device = like.weight.device
     if isinstance(like, nn.Linear):
@@ -198,7 +207,7 @@ def _linear(inputs: int, outputs: int, bias: bool, like: nn.Module, dtype: torch
     return made.train(like.training)  # type: ignore[no-any-return]
 
 
-def _padding(module: nn.Module) -> nn.Module | None:
+def _padding(module: LinearModule) -> nn.Module | None:
     """The padding of a convolution as a module of its own: what it adds is zero in the old coordinates, not in the new ones."""
     if isinstance(module, nn.Linear):
         return None
@@ -210,18 +219,29 @@ def _padding(module: nn.Module) -> nn.Module | None:
     return CONVOLUTIONS[module.weight.ndim - 2][1](tuple(amounts)).train(module.training)
 
 
-def _unpadded(module: nn.Module) -> nn.Module:
+def _unpadded(module: LinearModule) -> LinearModule:
     """A copy of a convolution that adds nothing at the edges."""
     bare: Any = copy.deepcopy(module)
-    axes = module.weight.ndim - 2
-    bare.padding = (0,) * axes
-    bare._reversed_padding_repeated_twice = [0] * (2 * axes)
+    bare.padding = (0,) * (module.weight.ndim - 2)
     return bare  # type: ignore[no-any-return]
 
 
 def _replaced(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
-    """The model with another module in the place of one of its own."""
+    """The model with another module in the place of one of its own, under all the names that this one has."""
     if not name:
         return module
-    model.set_submodule(name, module)
+    old = model.get_submodule(name)
+    for other in [n for n, m in model.named_modules(remove_duplicate=False) if m is old]:
+        model.set_submodule(other, module)
     return model
+
+
+def _checked(problem: Problem, model: nn.Module) -> Problem:
+    """The problem of a model with other modules in the place of its layers."""
+    try:
+        return replace(problem, model=model, facts=replace(problem.facts, natural_parameters=False))
+    except Exception as error:
+        raise UnsupportedError(
+            f"the model does not run with fixed linear modules around its layers ({type(error).__name__}: {error}); it uses an "
+            "attribute of a layer, such as its weight, instead of calling it: call the layers as modules"
+        ) from error

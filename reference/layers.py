@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fishergauge.reference import Problem
 from fishergauge.reference.evaluation import differentiable_attention
+from fishergauge.reference.problem import Problem
+
+LinearModule = nn.Linear | nn.modules.conv._ConvNd
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Layer:
     """
 
     name: str
-    module: nn.Module
+    module: LinearModule
     calls: int
     first: bool
     last: bool
@@ -76,17 +78,20 @@ def layers_of(problem: Problem) -> tuple[Layer, ...]:
     candidates = {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
-        and any(p.requires_grad for p in module.parameters(recurse=False))
+        if isinstance(module, LinearModule) and any(p.requires_grad for p in module.parameters(recurse=False))
     }
+    handles = []
     for name, module in candidates.items():
 
-        def keep(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, name: str = name) -> None:
-            seen.setdefault(name, []).append((inputs[0].detach(), output.detach()))
+        def keep(_: nn.Module, args: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor, name: str = name) -> None:
+            entered = args[0] if args else named["input"]
+            seen.setdefault(name, []).append((entered.detach().clone(), output.detach().clone()))  # before work in place
 
-        module.register_forward_hook(keep)
+        handles.append(module.register_forward_hook(keep, with_kwargs=True))
     with torch.no_grad(), differentiable_attention():
         outputs = model(problem.inputs)
+    for handle in handles:  # the modules are handed out
+        handle.remove()
     result = []
     for name, module in candidates.items():
         calls = seen.get(name, [])

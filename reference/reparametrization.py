@@ -2,21 +2,22 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from fishergauge.reference.coordinates import CoordinateMap, ElementwiseMap, LinearMap, SphericalMap, in_coordinates, in_dtype
-from fishergauge.reference.curvature import block_slices
+from fishergauge.reference import layer_families as layers
+from fishergauge.reference import vector_families as vectors
+from fishergauge.reference.coordinates import CoordinateMap, Recast
 from fishergauge.reference.errors import ProblemError, UnsupportedError
-from fishergauge.reference.layer_maps import LayerMap, mappable_layers, with_layer_maps
-from fishergauge.reference.layers import Layer
+from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.problem import Problem
-from fishergauge.reference.random_maps import conditioned, orthogonal, permutation, spread
+from fishergauge.reference.random_maps import conditioned
 
-SAME = 1e-2  # how far outputs may lie from each other, relative to the largest, before they are called another function
+LOST = 1e-4  # u kappa from which rounding forbids to tell one function from another
+MILD = 2.0  # a condition number at which it does not
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ class Reparametrization:
 
     @property
     def condition(self) -> float:
-        """The condition number of DT."""
+        """The condition number of DT, as :func:`reparametrized` describes it."""
         return float(torch.linalg.cond(self.jacobian))
 
     def push_back(self, step: Tensor, length: float | None = None) -> Tensor:
@@ -60,7 +61,14 @@ class Reparametrization:
 
         Returns:
             ``(P,)`` in float64.
+
+        Raises:
+            ProblemError: the step has another shape, or the length is zero or not finite.
         """
+        if step.shape != (len(self.jacobian),):
+            raise ProblemError(f"expected a step of shape ({len(self.jacobian)},), got {tuple(step.shape)}")
+        if length is not None and (length == 0 or not math.isfinite(length)):
+            raise ProblemError(f"a length is finite and not zero, not {length}; None stands for the limit of small ones")
         s = step.double()
         if self.coordinates is None or length is None:
             return self.jacobian @ s
@@ -73,19 +81,25 @@ def reparametrized(problem: Problem, family: str, kappa: float = 10.0, seed: int
     r"""A problem in coordinates of a family, drawn from a seed.
 
     Layer-wise families put fixed linear modules before and after the trained one (:mod:`~fishergauge.reference.layer_maps`);
-    the others evaluate the model at T(phi) by a functional call (:mod:`~fishergauge.reference.coordinates`).
+    the others evaluate the model at T(phi) by a functional call (:mod:`~fishergauge.reference.coordinates`). Parameters that
+    belong to no mapped layer keep their coordinates.
+
+    The singular values of the matrices drawn lie between :math:`\sqrt\kappa` and :math:`1/\sqrt\kappa`, so that DT has the
+    condition number kappa; less only where all matrices of the largest or smallest singular value are of size one. Shifts,
+    which have no such bound, come on top in the families ``unit-affine``, ``inputs-affine``, ``hidden-affine`` and ``affine``:
+    there DT is worse conditioned than kappa, and :attr:`Reparametrization.condition` says by how much.
 
     Args:
         problem: at parameters theta.
         family: one of :data:`FAMILIES`.
         kappa: condition number of the map, at least one; families without one ignore it.
-        seed: of the map. The singular vectors do not depend on kappa.
+        seed: of the map. The singular vectors, and the shifts, do not depend on kappa.
 
     Returns:
         The reparametrization.
 
     Raises:
-        ProblemError: there is no such family, or kappa is below one.
+        ProblemError: there is no such family, or kappa is below one, not finite, or beyond the precision of the problem.
         UnsupportedError: the family has no map for this model; the message says why.
 
     Example:
@@ -102,16 +116,47 @@ def reparametrized(problem: Problem, family: str, kappa: float = 10.0, seed: int
         raise ProblemError(f"a condition number is at least 1 and finite, not {kappa}")
     chosen = FAMILIES[family]
     kappa = kappa if chosen.conditioned else 1.0
-    generator = torch.Generator().manual_seed(seed)
-    made = chosen.build(problem, kappa, generator)
-    difference = float((made.problem.outputs - problem.outputs).abs().max())
-    lost = torch.finfo(problem.dtype).eps * kappa > SAME**2  # kappa too large for a comparison
-    if not lost and not difference <= SAME * (1e-3 + float(problem.outputs.abs().max())):
+    made = chosen.build(problem, kappa, torch.Generator().manual_seed(seed))
+    if not bool(made.problem.vector.isfinite().all()):
+        raise ProblemError(f"at kappa = {kappa:.1e} the parameters are not finite in {problem.dtype}; choose a smaller one")
+    if kappa <= MILD or torch.finfo(problem.dtype).eps * kappa <= LOST:
+        _require_same_function(problem, made, family, kappa)
+    else:
+        reparametrized(problem, family, MILD, seed)  # refuses what a comparison here would not see
+    return Reparametrization(family, kappa, problem, *made)
+
+
+def _require_same_function(problem: Problem, made: Recast, family: str, kappa: float) -> None:
+    """Refuse a model whose parameters act by ways that the map does not reach.
+
+    Compared are the outputs, and the gradient of a combination of them: g_phi = DT' g_theta.
+    """
+    eps = torch.finfo(problem.dtype).eps
+    tolerance = eps**0.5 + 1e3 * eps * kappa
+    here, slope = _with_gradient(problem)
+    there, mapped = _with_gradient(made.problem)
+    expected = made.jacobian.T @ slope
+    size = made.jacobian.abs()
+    reach = math.sqrt(float(size.sum(0).max() * size.sum(1).max())) * float(slope.norm())  # at least |DT| |g_theta|
+    same = bool(((here - there).abs() <= tolerance * (1 + here.abs().max())).all())
+    if not same or not float((mapped - expected).norm()) <= tolerance * reach:
+        what = "the gradient" if same else "the outputs"
         raise UnsupportedError(
-            f"the model with fixed layers for {family!r} is another function (outputs differ by {difference:.1e}): it uses its "
-            "layers otherwise than by calling them, or a parameter of theirs in several places"
+            f"the model in coordinates of the family {family!r} is another function: {what} differ{'s' if same else ''} beyond "
+            "rounding. It uses a layer otherwise than by calling it, or a parameter in places that named_parameters does not "
+            "show; call the layers as modules"
         )
-    return replace(made, family=family, kappa=kappa)
+
+
+def _with_gradient(problem: Problem) -> tuple[Tensor, Tensor]:
+    """The outputs, and the gradient ``(P,)`` of their sum with weights of both signs, in float64."""
+    with torch.enable_grad(), differentiable_attention():
+        outputs = problem.model(problem.inputs)
+        weights = torch.arange(outputs.numel(), device=outputs.device).to(outputs.dtype).cos()
+        combined = (outputs * weights.view_as(outputs)).sum()
+        parameters = list(problem.parameters.values())
+        gradients = torch.autograd.grad(combined, parameters, allow_unused=True, materialize_grads=True)
+    return outputs.detach().double(), torch.cat([g.reshape(-1) for g in gradients]).double()
 
 
 @dataclass(frozen=True)
@@ -120,236 +165,53 @@ class Family:
 
     Args:
         statement: what the maps are, in a line.
-        build: draws a map: ``(problem, kappa, generator)`` to a reparametrization.
+        build: draws a map: ``(problem, kappa, generator)`` to a problem in other coordinates.
         conditioned: whether it has a condition number to choose.
         layerwise: whether the maps are fixed modules, so that layers remain layers.
         linear: whether they are linear.
     """
 
     statement: str
-    build: Callable[[Problem, float, torch.Generator], Reparametrization]
+    build: Callable[[Problem, float, torch.Generator], Recast]
     conditioned: bool = True
     layerwise: bool = True
     linear: bool = True
 
 
-# --- layer-wise maps -------------------------------------------------------------------------------------------
-
-
-def _by_layers(problem: Problem, maps: Mapping[str, LayerMap]) -> Reparametrization:
-    other, transform = with_layer_maps(problem, maps)
-    return Reparametrization("", 1.0, problem, other, transform)
-
-
-def _layers(problem: Problem) -> tuple[Layer, ...]:
-    layers = mappable_layers(problem)
-    if not layers:
-        raise UnsupportedError("the model has no linear module or ungrouped convolution with a trained weight of its own")
-    return layers
-
-
-def _entering(problem: Problem) -> list[Layer]:
-    """The layers that the inputs of the model enter."""
-    found = [layer for layer in _layers(problem) if layer.first]
-    if not found:
-        raise UnsupportedError("the inputs of the model enter no linear layer directly")
-    return found
-
-
-def _hidden(problem: Problem) -> list[Layer]:
-    found = [layer for layer in _layers(problem) if not layer.first]
-    if not found:
-        raise UnsupportedError("the model has no hidden activations that enter a linear layer")
-    return found
-
-
-def _widths(layer: Layer) -> tuple[int, int]:
-    """Channels in and out."""
-    return layer.module.weight.shape[1], layer.module.weight.shape[0]  # type: ignore[union-attr, index]
-
-
-def _shifted(layer: Layer, omega: Tensor, generator: torch.Generator | None) -> Tensor:
-    """A-bar from Omega, and from a shift that is drawn where the layer has a bias."""
-    if layer.bias is None:
-        return omega
-    size = len(omega)
-    inner = torch.eye(size + 1, dtype=torch.float64)
-    inner[:size, :size] = omega
-    if generator is not None:
-        inner[:size, size] = torch.randn(size, generator=generator, dtype=torch.float64)
-    return inner
-
-
-def _need_bias(layers: list[Layer]) -> list[Layer]:
-    if not any(layer.bias for layer in layers):
-        raise UnsupportedError("a shift needs a bias that takes it up; these layers have none")
-    return layers
-
-
-def _feature_scaling(problem: Problem, kappa: float, _: torch.Generator) -> Reparametrization:
-    """The paper's map: the first half of the features by sqrt(kappa), the others by 1/sqrt(kappa)."""
-    maps = {}
-    for layer in _entering(problem):
-        width = _widths(layer)[0]
-        scales = torch.full((width,), 1 / math.sqrt(kappa), dtype=torch.float64)
-        scales[: (width + 1) // 2] = math.sqrt(kappa)
-        maps[layer.name] = LayerMap(_shifted(layer, scales.diag(), None))
-    return _by_layers(problem, maps)
-
-
-def _of_activations(
-    choose: Callable[[Problem], list[Layer]], shifted: bool
-) -> Callable[[Problem, float, torch.Generator], Reparametrization]:
-    """General linear or affine maps of what enters some layers; together they have the condition number kappa, shifts aside."""
-
-    def build(problem: Problem, kappa: float, generator: torch.Generator) -> Reparametrization:
-        layers = choose(problem)
-        if shifted:
-            _need_bias(layers)
-        source = generator if shifted else None
-        maps = {
-            layer.name: LayerMap(_shifted(layer, conditioned(_widths(layer)[0], kappa, generator), source)) for layer in layers
-        }
-        return _by_layers(problem, maps)
-
-    return build
-
-
-def _scalar(problem: Problem, _: float, __: torch.Generator) -> Reparametrization:
-    """theta = 3 phi."""
-    return _by_layers(problem, {x.name: LayerMap(outer=3 * torch.eye(_widths(x)[1])) for x in _layers(problem)})
-
-
-def _pre_activations(problem: Problem, kappa: float, generator: torch.Generator) -> Reparametrization:
-    maps = {x.name: LayerMap(outer=conditioned(_widths(x)[1], kappa, generator)) for x in _layers(problem)}
-    return _by_layers(problem, maps)
-
-
-def _joint_kronecker(problem: Problem, kappa: float, generator: torch.Generator) -> Reparametrization:
-    layers = [x for x in _layers(problem) if x.bias is not None and isinstance(x.module, torch.nn.Linear)]
-    if not layers:
-        raise UnsupportedError("a map that mixes inputs and bias needs a Linear with a bias")
-
-    def draw(layer: Layer) -> LayerMap:
-        inside, outside = _widths(layer)
-        root = math.sqrt(kappa)
-        return LayerMap(conditioned(inside + 1, root, generator), conditioned(outside, root, generator))
-
-    return _by_layers(problem, {layer.name: draw(layer) for layer in layers})
-
-
-def _everywhere(
-    draw: Callable[[int, float, torch.Generator], Tensor], shifted: bool
-) -> Callable[[Problem, float, torch.Generator], Reparametrization]:
-    """Maps of inputs and of units of every layer, each with the condition number sqrt(kappa), with or without shifts."""
-
-    def build(problem: Problem, kappa: float, generator: torch.Generator) -> Reparametrization:
-        layers, maps = _layers(problem), {}
-        if shifted:
-            _need_bias(list(layers))
-        for layer in layers:
-            inside, outside = (draw(width, math.sqrt(kappa), generator) for width in _widths(layer))
-            maps[layer.name] = LayerMap(_shifted(layer, inside, generator if shifted else None), outside)
-        return _by_layers(problem, maps)
-
-    return build
-
-
-def _permuted(size: int, _: float, generator: torch.Generator) -> Tensor:
-    return permutation(size, generator)
-
-
-def _rotated(size: int, _: float, generator: torch.Generator) -> Tensor:
-    return orthogonal(size, generator)
-
-
-def _scales(size: int, kappa: float, _: torch.Generator) -> Tensor:
-    return spread(size, kappa).diag()
-
-
-# --- maps of the parameter vector ------------------------------------------------------------------------------
-
-
-def _by_vector(problem: Problem, coordinates: CoordinateMap, phi: Tensor) -> Reparametrization:
-    other = in_coordinates(problem, coordinates, phi)
-    applied = in_dtype(in_dtype(coordinates, problem.dtype), torch.float64)  # as the model rounds it
-    jacobian = applied.jacobian(other.vector.double())
-    return Reparametrization("", 1.0, problem, other, jacobian, None if coordinates.linear else applied)
-
-
-def _linear_map(problem: Problem, matrix: Tensor) -> Reparametrization:
-    rounded = matrix.to(device=problem.device, dtype=problem.dtype).double()
-    theta = problem.vector.double()
-    phi = theta / rounded if rounded.ndim == 1 else torch.linalg.solve(rounded, theta)
-    return _by_vector(problem, LinearMap(rounded), phi)
-
-
-def _diagonal(problem: Problem, kappa: float, generator: torch.Generator) -> Reparametrization:
-    count = problem.num_parameters
-    return _linear_map(problem, spread(count, kappa)[torch.randperm(count, generator=generator)])
-
-
-def _dense_layers(problem: Problem, kappa: float, generator: torch.Generator) -> Reparametrization:
-    matrix = torch.zeros(2 * (problem.num_parameters,), dtype=torch.float64)
-    for part in block_slices(problem, "layer").values():
-        matrix[part, part] = conditioned(part.stop - part.start, kappa, generator)
-    return _linear_map(problem, matrix)
-
-
-def _dense(problem: Problem, kappa: float, generator: torch.Generator) -> Reparametrization:
-    return _linear_map(problem, conditioned(problem.num_parameters, kappa, generator))
-
-
-def _elementwise(function: str) -> Callable[[Problem, float, torch.Generator], Reparametrization]:
-    def build(problem: Problem, _: float, generator: torch.Generator) -> Reparametrization:
-        phi = torch.randn(problem.num_parameters, generator=generator, dtype=torch.float64).to(problem.device)
-        return _nonlinear(problem, phi, lambda centre: ElementwiseMap(function, centre))
-
-    return build
-
-
-def _spherical(problem: Problem, _: float, generator: torch.Generator) -> Reparametrization:
-    """Radii and angles between one half and three halves, away from the poles and the origin."""
-    phi = 0.5 + torch.rand(problem.num_parameters, generator=generator, dtype=torch.float64).to(problem.device)
-    sizes = [parameter.numel() for parameter in problem.parameters.values()]
-    return _nonlinear(problem, phi, lambda centre: SphericalMap(centre, sizes))
-
-
-def _nonlinear(problem: Problem, phi: Tensor, make: Callable[[Tensor], CoordinateMap]) -> Reparametrization:
-    """A map around a generic point phi, its centre chosen so that T(phi) = theta."""
-    phi = phi.to(problem.dtype).double()
-    centre = problem.vector.double() - make(torch.zeros_like(phi))(phi)
-    return _by_vector(problem, make(centre), phi)
-
-
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "permutation": Family(
-            "inputs and units of every layer in another order", _everywhere(_permuted, shifted=False), conditioned=False
+            "inputs and units of every layer in another order", layers.everywhere(layers.permuted, False), conditioned=False
         ),
-        "scalar": Family("theta = 3 phi", _scalar, conditioned=False),
+        "scalar": Family("theta = 3 phi in every layer", layers.scalar, conditioned=False),
         "orthogonal": Family(
-            "orthogonal maps of inputs and units of every layer", _everywhere(_rotated, shifted=False), conditioned=False
+            "orthogonal maps of inputs and units of every layer", layers.everywhere(layers.rotated, False), conditioned=False
         ),
-        "scaling": Family("a scale for each input feature, the map of the paper", _feature_scaling),
-        "diagonal": Family("a scale for each parameter", _diagonal, layerwise=False),
-        "unit-scaling": Family("scales of the inputs and of the units of every layer", _everywhere(_scales, shifted=False)),
-        "unit-affine": Family("the same, and shifts of the inputs", _everywhere(_scales, shifted=True)),
-        "inputs-linear": Family("linear maps of the inputs", _of_activations(_entering, shifted=False)),
-        "inputs-affine": Family("affine maps of the inputs", _of_activations(_entering, shifted=True)),
-        "hidden-affine": Family("affine maps of the hidden activations", _of_activations(_hidden, shifted=True)),
-        "pre-activations": Family("linear maps of the pre-activations of every layer", _pre_activations),
+        "scaling": Family("a scale for each input feature, the map of the paper", layers.feature_scaling),
+        "diagonal": Family("a scale for each parameter", vectors.diagonal, layerwise=False),
+        "unit-scaling": Family("scales of the inputs and of the units of every layer", layers.everywhere(layers.scaled, False)),
+        "unit-affine": Family("the same, and shifts of the inputs", layers.everywhere(layers.scaled, True)),
+        "inputs-linear": Family("linear maps of the inputs", layers.of_activations(layers.entering, False)),
+        "inputs-affine": Family("affine maps of the inputs", layers.of_activations(layers.entering, True)),
+        "hidden-affine": Family("affine maps of the hidden activations", layers.of_activations(layers.hidden, True)),
+        "pre-activations": Family("linear maps of the pre-activations of every layer", layers.pre_activations),
         "kronecker": Family(
-            "linear maps of activations and pre-activations of every layer", _everywhere(conditioned, shifted=False)
+            "linear maps of activations and pre-activations of every layer", layers.everywhere(conditioned, False)
         ),
-        "affine": Family("the same, and shifts of the activations", _everywhere(conditioned, shifted=True)),
-        "joint-kronecker": Family("linear maps of pre-activations, and of activations joined with the bias", _joint_kronecker),
-        "dense-layers": Family("a dense map within each layer", _dense_layers, layerwise=False),
-        "dense": Family("a dense map of all parameters", _dense, layerwise=False),
-        "sinh": Family("theta = c + sinh phi", _elementwise("sinh"), conditioned=False, layerwise=False, linear=False),
-        "exp": Family("theta = c + exp phi", _elementwise("exp"), conditioned=False, layerwise=False, linear=False),
+        "affine": Family("the same, and shifts of the activations", layers.everywhere(conditioned, True)),
+        "joint-kronecker": Family(
+            "linear maps of pre-activations, and of activations joined with the bias", layers.joint_kronecker
+        ),
+        "dense-layers": Family("a dense map within each layer", vectors.dense_layers, layerwise=False),
+        "dense": Family("a dense map of all parameters", vectors.dense, layerwise=False),
+        "sinh": Family("theta = c + sinh phi", vectors.elementwise("sinh"), conditioned=False, layerwise=False, linear=False),
+        "exp": Family("theta = c + exp phi", vectors.elementwise("exp"), conditioned=False, layerwise=False, linear=False),
         "spherical": Family(
-            "spherical coordinates of parameters, three at a time", _spherical, conditioned=False, layerwise=False, linear=False
+            "spherical coordinates of parameters, three at a time",
+            vectors.spherical,
+            conditioned=False,
+            layerwise=False,
+            linear=False,
         ),
     }
 )

@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from fishergauge.reference import Problem, block_slices
+from fishergauge.reference import Problem
 from fishergauge.reference.layers import layers_of
 from fishergauge.suites.claim import NotHere
 
@@ -184,57 +184,6 @@ def _rearranged(problem: Problem, permute: "object") -> tuple[Problem, Tensor]:
     numbered = problem.unflatten(torch.arange(problem.num_parameters, device=problem.device))
     index = problem.flatten(permute(numbered))  # type: ignore[operator]
     return problem.at(problem.vector[index]), index
-
-
-def affine_inputs(problem: Problem, kind: str, generator: torch.Generator, condition: float = 10.0) -> tuple[Problem, Tensor]:
-    r"""The same function of other inputs: :math:`x \to \Omega x + \gamma`, absorbed by the first layer.
-
-    .. math:: W \to W \Omega^{-1}, \quad b \to b - W \Omega^{-1} \gamma
-
-    Args:
-        problem: whose first layer is linear, with the inputs of the model as its own.
-        kind: ``affine``, ``linear``, ``orthogonal``, ``scaling``, ``scaling-and-shift``.
-        generator: draws the map.
-        condition: of Omega, where it is not orthogonal.
-
-    Returns:
-        The problem in the new coordinates, and the map T of its parameters to the old ones, ``(P, P)``: theta = T phi.
-    """
-    layer = next((layer for layer in layers_of(problem) if layer.first), None)
-    if layer is None or not isinstance(layer.module, nn.Linear) or layer.calls > 1 or layer.tied or layer.weight is None:
-        raise NotHere("the inputs do not go into a linear module alone")
-    if layer.module.bias is not None and layer.bias is None:
-        raise NotHere("the bias of the first layer is frozen")
-    width, dtype = layer.module.in_features, torch.float64
-    if kind in ("orthogonal", "linear", "affine") and width < 2:
-        raise NotHere("there is one input feature alone")
-    left, right = (torch.linalg.qr(torch.randn(width, width, generator=generator, dtype=dtype))[0] for _ in range(2))
-    spread = (
-        torch.logspace(0, 1, width, base=condition, dtype=dtype) / condition**0.5 if width > 1 else torch.full((1,), condition)
-    )
-    if kind == "orthogonal":
-        omega = left
-    elif kind in ("linear", "affine"):
-        omega = left @ (spread[:, None] * right)
-    else:
-        omega = spread.to(dtype).diag()
-    shift = torch.zeros(width, dtype=dtype)
-    if kind in ("affine", "scaling-and-shift"):
-        if layer.bias is None:
-            raise NotHere("a shift of the inputs needs a bias that takes it up")
-        shift = torch.randn(width, generator=generator, dtype=dtype)
-    # [W, b] of the old coordinates as a function of the new ones: W = W' Omega, b = b' + W' gamma
-    slices = block_slices(problem, "parameter")
-    transform = torch.eye(problem.num_parameters, dtype=dtype)
-    w, out = slices[layer.weight], layer.module.out_features
-    transform[w, w] = torch.kron(torch.eye(out, dtype=dtype), omega.T.contiguous())
-    if layer.bias is not None:
-        transform[slices[layer.bias], w] = torch.kron(torch.eye(out, dtype=dtype), shift[None, :])
-    transform = transform.to(problem.device)
-    new = torch.linalg.solve(transform, problem.vector.to(dtype)).to(problem.dtype)
-    omega, shift = omega.to(problem.inputs), shift.to(problem.inputs)
-    batches = [(x @ omega.T + shift, y) for x, y in problem.batches]
-    return replace(problem.at(new), batches=batches), transform
 
 
 def flattened_positions(problem: Problem) -> Problem:

@@ -17,9 +17,6 @@ from fishergauge.suites.workers import run_isolated
 LIMIT = 2.0  # seconds for a call of a planted defect; those that hang wait for it
 BARE = " (structure none)"
 KEPT: Mapping[str, str] = {
-    "T12-orthogonal": "the group that EKFAC respects; T11 sees the same mistakes sooner",
-    "T14": "the group that the quasi-diagonal respects; T1 sees the same mistakes sooner",
-    "T14-scaling": "the group that the diagonal respects; T1 sees the same mistakes sooner",
     "T21": "an oracle for the empirical Fisher that shares no formula with T1",
 }
 """Claims that no planted defect needs, and why they are kept."""

@@ -143,9 +143,13 @@ REFUSALS = [
 
 OWN_CONTROLS = {
     "test_conformance": "its checks are those of the kit, whose defects are planted in suites/meta/bank",
+    "test_coordinates": "a Jacobian that is off by little, and fits that must not be linear, stand beside the right ones",
     "test_kfac": "each theorem is tested beside the case in which it must fail",
     "test_kfac_relatives": "compared with plain loops, formulas and BackPACK, and with what must differ",
+    "test_layer_maps": "compared with plain loops, and with maps that are transposed or swapped",
     "test_layer_statistics": "compared with Jacobians, and with patches in another order",
+    "test_reparametrization": "wrong maps are planted beside the checks",
+    "test_reparametrized_models": "defects of the maps are planted, and noticed by the maps themselves",
     "test_zoo": "planted in suites/meta/zoo_plants",
 }
 """Modules whose tests hold their own controls, and which."""

@@ -1,7 +1,8 @@
 """The bank of planted defects: it proves that the checks can fail, and names the likely mistake.
 
 Each chapter is a file: the scale of factors and reductions, batches, labels, losses, what a structure keeps, Kronecker
-factors, sharing and orientation, eigenbases, estimators, entries, state, operators, solving, behaviour, shared mistakes.
+factors, sharing and orientation, eigenbases, estimators, entries, state, operators, solving, behaviour, shared mistakes,
+what one claim alone sees, fixed layers.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from fishergauge.suites.meta.bank.defect import Defect, Family, NoSuchMistake
 from fishergauge.suites.meta.bank.eigen import EIGENBASIS
 from fishergauge.suites.meta.bank.entries import ENTRIES
 from fishergauge.suites.meta.bank.estimators import ESTIMATORS
+from fishergauge.suites.meta.bank.fixed import FIXED
 from fishergauge.suites.meta.bank.kept import KEPT
 from fishergauge.suites.meta.bank.kronecker import KRONECKER
 from fishergauge.suites.meta.bank.labels import LABELS
@@ -45,6 +47,7 @@ CHAPTERS: Mapping[str, tuple[Defect, ...]] = MappingProxyType(
         "behaviour": BEHAVIOUR,
         "shared": SHARED,
         "seen by one claim": LAST,
+        "fixed layers": FIXED,
     }
 )
 BANK: Mapping[str, Defect] = MappingProxyType({defect.id: defect for chapter in CHAPTERS.values() for defect in chapter})

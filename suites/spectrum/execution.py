@@ -1,0 +1,145 @@
+"""The spectrum measured: cells of all models, data sets, precisions and families, on several processes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import torch
+
+from fishergauge.reference import FAMILIES, Problem
+from fishergauge.suites.one_thread import one_thread
+from fishergauge.suites.spectrum.approximation import Approximation
+from fishergauge.suites.spectrum.approximations import approximations
+from fishergauge.suites.spectrum.cell import Cell, measured
+from fishergauge.suites.spectrum.models import MODELS
+from fishergauge.suites.spectrum.origin import Origin
+from fishergauge.suites.spectrum.row import Row
+from fishergauge.suites.spectrum.subjects import as_approximation
+from fishergauge.suites.subject import Subject
+from fishergauge.suites.workers import run_isolated
+
+TABLE = 100.0
+"""The condition number of the table."""
+KAPPAS = tuple(10.0**k for k in range(1, 13))
+QUICK_KAPPAS = (10.0, 1e4, 1e7, 1e10)
+SHOWN = "scaling"
+"""The family of the paper, in which approximations that are not invariant are followed along kappa as well."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    Args:
+        models: out of :data:`~fishergauge.suites.spectrum.models.MODELS`.
+        data: names of data sets.
+        dtypes: ``float64``, ``float32``.
+        families: of reparametrizations.
+        kappas: condition numbers that are gone through, ascending.
+        approximations: names out of the catalogue.
+        subjects: measured beside them.
+        limit: seconds that one call of a subject may take.
+        seed: of the draws of a subject.
+    """
+
+    models: Sequence[str] = tuple(MODELS)
+    data: Sequence[str] = ("synthetic",)
+    dtypes: Sequence[str] = ("float64", "float32")
+    families: Sequence[str] = tuple(FAMILIES)
+    kappas: Sequence[float] = KAPPAS
+    approximations: Sequence[str] = tuple(approximations())
+    subjects: Sequence[Subject] = ()
+    limit: float = 10.0
+    seed: int = 0
+
+    def groups(self) -> list[list[Cell]]:
+        """The cells, those of a problem together, the most costly problems first."""
+        costly = sorted(self.models, key=lambda name: MODELS[name].subset is not None)
+        return [
+            [Cell(model, data, dtype, family) for family in self.families]
+            for model in costly
+            for data in self.data
+            for dtype in self.dtypes
+        ]
+
+
+def measure_spectrum(
+    plan: Plan,
+    problem_of: Callable[[str, str, torch.dtype], Problem],
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Row, ...]:
+    """Measure what a plan asks for.
+
+    Args:
+        plan: what is measured.
+        problem_of: the problem of a model, a data set and a dtype.
+        jobs: number of processes.
+        progress: called with the number of cells done and of all.
+
+    Returns:
+        The rows, in the order of the plan.
+    """
+    executor = _Executor(plan, problem_of)
+    cells = [cell for group in plan.groups() for cell in group]
+    with one_thread():
+        results = run_isolated(
+            executor.rows, plan.groups(), jobs=jobs, limit=plan.limit, give_up=executor.given_up, progress=progress
+        )
+        with closing(results) as pairs:
+            found = dict(pairs)
+    order = [Cell(m, d, t, f) for m in plan.models for d in plan.data for t in plan.dtypes for f in plan.families]
+    assert len(order) == len(cells)
+    return tuple(row for cell in order for row in found[cell])
+
+
+class _Executor:
+    """Executes cells in one process; what belongs to a problem is computed once."""
+
+    def __init__(self, plan: Plan, problem_of: Callable[[str, str, torch.dtype], Problem]) -> None:
+        self.plan = plan
+        self.problem_of = problem_of
+        self._origins: dict[tuple[str, str, str], tuple[Origin, list[Approximation]]] = {}
+
+    def rows(self, cell: Cell) -> list[Row]:
+        """The rows of a cell."""
+        origin, chosen = self._origin(cell)
+        return list(measured(cell, origin, chosen, self.plan.kappas, TABLE, to_the_end=cell.family == SHOWN))
+
+    def given_up(self, cell: Cell, reason: str) -> list[Row]:
+        """The rows of a cell whose process ended or did not react."""
+        return [
+            Row(name, *cell, kappa=TABLE, measure="outputs", predicted="unknown", verdict="error", reason=reason)
+            for name in (*self.plan.approximations, *(subject.name for subject in self.plan.subjects))
+        ]
+
+    def _origin(self, cell: Cell) -> tuple[Origin, list[Approximation]]:
+        key = cell[:3]
+        if key not in self._origins:
+            problem = self.problem_of(cell.model, cell.data, getattr(torch, cell.dtype))
+            catalogue: Mapping[str, Approximation] = approximations()
+            chosen = [catalogue[name] for name in self.plan.approximations]
+            chosen += [as_approximation(subject, problem, self.plan.limit, self.plan.seed) for subject in self.plan.subjects]
+            self._origins = {key: (Origin(problem), chosen)}  # one at a time: it holds data and matrices
+        return self._origins[key]
+
+
+def breaking(rows: Sequence[Row]) -> Iterator[tuple[Row, Row | None]]:
+    """For each approximation and family that is invariant as predicted: the last row that holds, and the first that does not.
+
+    Args:
+        rows: of one measure, predicted to be invariant, along the condition number.
+
+    Yields:
+        Pairs; the second is None where nothing breaks up to the largest condition number.
+    """
+    lines: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if row.measure == "outputs" and row.predicted == "invariant" and FAMILIES[row.family].conditioned:
+            lines.setdefault((row.model, row.data, row.dtype, row.family, row.approximation), []).append(row)
+    for line in lines.values():
+        ordered = sorted(line, key=lambda row: row.kappa)
+        broken = next((row for row in ordered if row.verdict != "holds"), None)
+        held = [row for row in ordered if row.verdict == "holds" and (broken is None or row.kappa < broken.kappa)]
+        if held:
+            yield held[-1], broken

@@ -1,0 +1,98 @@
+"""A subject under test as an approximation of the spectrum, with the group that its structure promises."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fishergauge.reference import Problem
+from fishergauge.suites.case import Case, SubjectFailed
+from fishergauge.suites.eigenbasis import basis_condition
+from fishergauge.suites.quantity_cache import QuantityCache
+from fishergauge.suites.spectrum.approximation import Approximation
+from fishergauge.suites.subject import Bias, Subject
+
+LAYERED = ("kronecker", "eigen-kronecker", "quasi-diagonal")
+
+
+def as_approximation(subject: Subject, problem: Problem, limit: float = 10.0, seed: int = 0) -> Approximation:
+    """What is known of a subject from what it declares.
+
+    Args:
+        subject: under test; called on copies, guarded.
+        problem: in the original coordinates; where the treatment of the bias is not declared, it is read off the matrix there.
+        limit: seconds that one call may take.
+        seed: of its draws, which are the same in all coordinates.
+
+    Returns:
+        The approximation.
+
+    Example:
+        >>> from fishergauge.reference import ggn
+        >>> from fishergauge.suites.zoo import catalogue_problem
+        >>> problem = catalogue_problem("mlp-tanh-gaussian")
+        >>> as_approximation(Subject("mine", lambda p: ggn(p).dense(), "ggn"), problem).group
+        'all'
+    """
+    quantities = QuantityCache()
+    case = Case(subject, problem, quantities, limit, seed)
+    bias = _bias(case, subject)
+    group, exact = promised(subject, bias)
+
+    def magnified(at: Problem) -> float:
+        return basis_condition(at, subject, quantities.target(at, subject.target)) if "conformal" in (group or "") else 1.0
+
+    def solve(matrix: Any, vector: Tensor, damping: float) -> Tensor:
+        assert subject.solve is not None
+        taken = subject.solve
+        solved: Tensor = case.inside(lambda: taken(matrix, vector, damping))
+        return solved.detach()
+
+    return Approximation(
+        subject.name,
+        subject.name,
+        lambda at, _: case.raw(at),
+        group,
+        exact,
+        tensorial=subject.target != "hessian",
+        solve=solve if subject.solve is not None else None,
+        layered=subject.structure in LAYERED,
+        magnified=magnified,
+        own=False,
+    )
+
+
+def promised(subject: Subject, bias: Bias) -> tuple[str | None, str | None]:
+    """The group that target and structure promise, and the one where the blocks are exact; None for nothing.
+
+    Args:
+        subject: its declaration.
+        bias: whether weight and bias share a block.
+    """
+    blocks = "layers" if bias == "joint" else "parameters"
+    groups: dict[str, tuple[str | None, str | None]] = {
+        "dense": ("all", None),
+        "block-diagonal": (blocks, None),
+        "quasi-diagonal": ("units", None),
+        "diagonal": ("scales", None),
+        "kronecker": (f"{bias}-kronecker", blocks if subject.target in ("fisher", "ggn") and not subject.drawn else None),
+        "eigen-kronecker": (f"{bias}-conformal", blocks if subject.target in ("fisher", "ggn") and not subject.drawn else None),
+        "low-rank": (None, None),
+        "none": (None, None),
+    }
+    return groups[subject.structure]
+
+
+def _bias(case: Case, subject: Subject) -> Bias:
+    """As declared; otherwise joint if the matrix has entries between the weight and the bias of a layer."""
+    if subject.bias is not None:
+        return subject.bias
+    if subject.structure not in ("block-diagonal", "kronecker", "eigen-kronecker"):
+        return "joint"
+    try:
+        matrix = case.matrix()
+    except SubjectFailed:
+        return "joint"  # there is no step to compare either
+    layer, parameter = (case.quantities.restricted(case.problem, matrix, per) for per in ("layer", "parameter"))
+    between = float((layer - parameter).norm())
+    return "joint" if between > torch.finfo(matrix.dtype).eps ** 0.5 * float(layer.norm()) else "separate"
