@@ -87,12 +87,12 @@ def _goes_on(rows: Sequence[Row]) -> bool:
 
 
 def _rows(cell: Cell, comparer: Comparer, approximation: Approximation, kappa: float, full: bool) -> Iterator[Row]:
-    row = Row(approximation.name, cell.model, cell.data, cell.dtype, cell.family, kappa, "outputs", "unknown")
     change = comparer.change
     base = predict(approximation, change)
+    row = Row(approximation.name, *cell, kappa=kappa, measure="outputs", predicted=base.predicted, source=base.source)
     if comparer.perturbed > LOST * torch.finfo(comparer.origin.problem.dtype).eps ** 0.5:
         reason = f"beyond {cell.dtype}: rounding moves the outputs of the reparametrised model by {comparer.perturbed:.0e}"
-        yield replace(row, predicted=base.predicted, source=base.source, verdict="not-claimed", reason=reason)
+        yield replace(row, verdict="not-claimed", reason=reason)
         return
     try:
         comparison = comparer(approximation)

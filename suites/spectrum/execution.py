@@ -22,8 +22,8 @@ TABLE = 100.0
 """The condition number of the table."""
 KAPPAS = tuple(10.0**k for k in range(1, 13))
 QUICK_KAPPAS = (10.0, 1e4, 1e7, 1e10)
-SHOWN = "scaling"
-"""The family of the paper, in which approximations that are not invariant are followed along kappa as well."""
+SHOWN = ("scaling", "kronecker")
+"""The families in which approximations that are not invariant are followed along kappa as well, on softmax regression."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ class _Executor:
     def rows(self, cell: Cell) -> list[Row]:
         """The rows of a cell."""
         origin, chosen = self._origin(cell)
-        return list(measured(cell, origin, chosen, self.plan.kappas, TABLE, to_the_end=cell.family == SHOWN))
+        to_the_end = cell.family in SHOWN and cell.model.startswith("softmax")
+        return list(measured(cell, origin, chosen, self.plan.kappas, TABLE, to_the_end=to_the_end))
 
     def given_up(self, cell: Cell, reason: str) -> list[Row]:
         """The rows of a cell whose process ended or did not react."""
@@ -124,14 +125,14 @@ class _Executor:
         return self._origins[key]
 
 
-def breaking(rows: Sequence[Row]) -> Iterator[tuple[Row, Row | None]]:
-    """For each approximation and family that is invariant as predicted: the last row that holds, and the first that does not.
+def breaking(rows: Sequence[Row]) -> Iterator[tuple[Row | None, Row | None]]:
+    """For each approximation and family predicted to be invariant: the last row that holds, and the first that does not.
 
     Args:
-        rows: of one measure, predicted to be invariant, along the condition number.
+        rows: of a spectrum.
 
     Yields:
-        Pairs; the second is None where nothing breaks up to the largest condition number.
+        Pairs; the first is None where no condition number holds, the second where nothing breaks up to the largest one.
     """
     lines: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
@@ -141,5 +142,4 @@ def breaking(rows: Sequence[Row]) -> Iterator[tuple[Row, Row | None]]:
         ordered = sorted(line, key=lambda row: row.kappa)
         broken = next((row for row in ordered if row.verdict != "holds"), None)
         held = [row for row in ordered if row.verdict == "holds" and (broken is None or row.kappa < broken.kappa)]
-        if held:
-            yield held[-1], broken
+        yield (held[-1] if held else None), broken
