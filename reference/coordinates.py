@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from fishergauge.reference.evaluation import called_at
 from fishergauge.reference.problem import Problem
 
 
@@ -142,8 +142,6 @@ class InCoordinates(nn.Module):
         super().__init__()
         self.template = copy.deepcopy(model).requires_grad_(False)
         self.names = tuple(names)
-        slots = _slots(self.template)
-        self.slots = tuple(tuple(slots[id(self.template.get_parameter(name))]) for name in names)
         self.shapes = tuple(model.get_parameter(name).shape for name in names)
         self.coordinates = coordinates
         self.phi = nn.Module()
@@ -159,12 +157,8 @@ class InCoordinates(nn.Module):
         # a functional call has tensors in the place of parameters, which get_parameter refuses
         phi = torch.cat([attrgetter(name)(self.phi).reshape(-1) for name in self.names])
         pieces = torch.split(self.coordinates(phi), [shape.numel() for shape in self.shapes])
-        theta = {
-            name: piece.view(shape)
-            for names, piece, shape in zip(self.slots, pieces, self.shapes, strict=True)
-            for name in names
-        }
-        return functional_call(self.template, theta, inputs, tie_weights=False)
+        theta = {name: piece.view(shape) for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)}
+        return called_at(self.template, self.names)(theta, inputs)
 
 
 def in_coordinates(problem: Problem, coordinates: CoordinateMap, phi: Tensor) -> Problem:
@@ -196,18 +190,6 @@ def in_coordinates(problem: Problem, coordinates: CoordinateMap, phi: Tensor) ->
 def in_dtype(coordinates: CoordinateMap, dtype: torch.dtype) -> CoordinateMap:
     """A copy of a map in another precision."""
     return copy.deepcopy(coordinates).to(dtype)
-
-
-def _slots(model: nn.Module) -> dict[int, list[str]]:
-    """Where each parameter stands, by its identity: several names for a tied one, one for a module that has several.
-
-    A functional call that sets one attribute by two names would not restore it.
-    """
-    slots: dict[int, list[str]] = {}
-    for prefix, module in model.named_modules():
-        for key, parameter in module.named_parameters(recurse=False):
-            slots.setdefault(id(parameter), []).append(f"{prefix}.{key}".lstrip("."))
-    return slots
 
 
 def _module_at(root: nn.Module, path: str) -> nn.Module:

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call, vjp, vmap
+from torch.func import vjp, vmap
 
 from fishergauge.reference.errors import ProblemError
-from fishergauge.reference.evaluation import differentiable_attention
+from fishergauge.reference.evaluation import called_at, differentiable_attention
 from fishergauge.reference.problem import Problem
 
 CHUNK_BYTES = 64 * 2**20
@@ -19,8 +19,10 @@ Parameters = dict[str, Tensor]
 def split_outputs(problem: Problem, inputs: Tensor) -> Callable[[Parameters], Tensor]:
     """The terms of ``inputs`` as a function of the parameters: ``dict -> (N, T, C)``."""
 
+    at = called_at(problem.model, list(problem.parameters))
+
     def evaluate(parameters: Parameters) -> Tensor:
-        return problem.likelihood.split(functional_call(problem.model, parameters, (inputs,)))
+        return problem.likelihood.split(at(parameters, (inputs,)))
 
     return evaluate
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fishergauge.reference import Problem
+from fishergauge.reference import Problem, gradient
 from fishergauge.suites.quantities import Quantities
 from fishergauge.suites.seeding import generator
 from fishergauge.suites.untouched import assert_untouched, state_of
@@ -58,6 +58,27 @@ def test_a_problem_at_other_parameters_leaves_the_first_alone() -> None:
     other = problem.at(problem.vector + 1)
     assert_untouched(problem, before)
     assert torch.equal(other.vector, problem.vector + 1)
+
+
+def test_a_module_under_two_names_keeps_its_parameters() -> None:
+    problem = Problem(_Twice().double(), nn.MSELoss(), [(torch.ones(3, 2).double(), torch.zeros(3, 2).double())])
+    before = state_of(problem)
+    gradient(problem)
+    assert_untouched(problem, before)
+    assert all(isinstance(problem.model.get_parameter(f"linear.{name}"), nn.Parameter) for name in ("weight", "bias"))
+
+
+class _Twice(nn.Module):
+    """Has one module under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        self.again = self.linear
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.again(self.linear(inputs).tanh())
+        return outputs
 
 
 class _Fuse(nn.Module):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.func import functional_call
 
 from fishergauge import suites
 from fishergauge.reference import Problem
@@ -136,6 +137,9 @@ REFUSALS = [
           lambda kl, target, guess: guess),
     plant(steps.test_senseless_targets_and_guesses_are_refused, steps, "matched_length", _nothing, target=-1.0, guess=1.0),
     plant(untouched.test_a_problem_at_other_parameters_leaves_the_first_alone, Problem, "at", _in_place),
+    plant(untouched.test_a_module_under_two_names_keeps_its_parameters,
+          importlib.import_module("fishergauge.reference.jacobian"), "called_at",
+          lambda model, _: lambda values, arguments: functional_call(model, values, arguments)),
     plant(devices.test_a_missing_device_is_an_error_and_not_a_skip, devices, "require", _nothing),
     plant(devices.test_a_visible_device_counts_and_availability_alone_does_not, devices, "devices", lambda: ["cpu", "cuda"]),
     plant(devices.test_hidden_devices_leave_the_suites_usable, sys, "executable", "echo"),
