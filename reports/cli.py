@@ -1,4 +1,4 @@
-"""The command line: ``fishergauge check`` and its companions, and ``fishergauge reproduce``."""
+"""The command line: ``fishergauge check`` and its companions, ``fishergauge spectrum`` and ``fishergauge reproduce``."""
 
 import argparse
 import os
@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishergauge.reports import accept_command, check_command, compare_command, list_commands, selftest_command
+from fishergauge.reports import (
+    accept_command,
+    check_command,
+    compare_command,
+    list_commands,
+    selftest_command,
+    spectrum_command,
+)
 from fishergauge.reports.code_version import package_version
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     accept_command.add_parser(commands)
     list_commands.add_parsers(commands)
     selftest_command.add_parser(commands)
+    spectrum_command.add_parser(commands)
     _add_reproduce(commands)
     return root
 

@@ -13,6 +13,7 @@ from fishergauge.reference import Facts, Problem
 from fishergauge.suites.seeding import generator
 
 PAPER_FEATURES = 16
+INDICATORS = 3  # so many classes have an output under squared error
 SUBSET = 500  # samples of the models whose curvature does not get better determined by more
 
 
@@ -69,7 +70,7 @@ MODELS: Mapping[str, Model] = MappingProxyType(
         ),
         "linear-gaussian": Model(
             "a linear-Gaussian model with bias",
-            lambda d, _: nn.Linear(d, 3),
+            lambda d, c: nn.Linear(d, min(c, INDICATORS)),
             loss=nn.MSELoss,
             facts=Facts(linear_in_parameters=True, piecewise_linear=True, deep_linear=True),
         ),
@@ -96,7 +97,7 @@ def spectrum_problem(model: str, inputs: Tensor, labels: Tensor, classes: int, d
     Args:
         model: one of :data:`MODELS`.
         inputs: ``(N, D)``.
-        labels: ``(N,)``, below ``classes``; a squared error gets the indicators of the first three of them.
+        labels: ``(N,)``, below ``classes``; a squared error gets the indicators of the first three classes.
         classes: C.
         dtype: of parameters and inputs.
         data: its name, for that of the problem.
@@ -112,7 +113,7 @@ def spectrum_problem(model: str, inputs: Tensor, labels: Tensor, classes: int, d
         made = chosen.build(inputs.shape[1], classes)
     made = made.to_empty(device=inputs.device).to(torch.float64)
     _initialise(made, generator("spectrum", model, data))
-    targets = labels if isinstance(chosen.loss(), nn.CrossEntropyLoss) else functional.one_hot(labels, classes)[:, :3].to(dtype)
+    targets = labels if isinstance(chosen.loss(), nn.CrossEntropyLoss) else functional.one_hot(labels, classes)[:, :INDICATORS].to(dtype)
     batch = (inputs.to(dtype), targets)
     return Problem(made.to(dtype), chosen.loss(), [batch], name=f"{model}-{data}".strip("-"), facts=chosen.facts)
 

@@ -1,0 +1,229 @@
+"""``fishergauge spectrum``: which approximation is invariant to which changes of coordinates?"""
+
+import argparse
+import math
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fishergauge.reports.run_options import SUBJECT_HELP, Progress, available_cores, positive
+from fishergauge.reports.usage import UsageError, answer, patterns, require_matches
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    from torch import dtype
+
+    from fishergauge.reference import Problem
+    from fishergauge.suites.spectrum.execution import Plan
+    from fishergauge.suites.spectrum.row import Row
+    from fishergauge.suites.subject import Subject
+
+VACUOUS = 3
+LISTING = "fishergauge spectrum --list"
+EPILOG = """\
+exit code: 0 if theory and measurement agree everywhere; 1 if they contradict each other somewhere ("red");
+2 if a subject cannot be loaded or the options are wrong; 3 if of a subject nothing could be measured that it promises"""
+
+
+def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "spectrum",
+        help="measure which approximation is invariant to which reparametrisations, against what theory predicts",
+        description="Measure how far the step of each approximation depends on the coordinates, for families of "
+        "reparametrisations, against what theory predicts and what rounding explains; and the condition number that breaks it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    group = parser.add_argument_group("what is measured")
+    group.add_argument("--subject", nargs="+", action="extend", default=[], metavar="SUBJECT", help=SUBJECT_HELP)
+    group.add_argument(
+        "--data",
+        nargs="+",
+        metavar="NAME",
+        help="synthetic, digits, wine, breast-cancer (default: synthetic digits; with --quick synthetic)",
+    )
+    for name in ("models", "families", "approximations"):
+        group.add_argument(f"--{name}", metavar="GLOB", help=f"only these {name}; a comma separates patterns")
+    group.add_argument("--dtype", choices=("float64", "float32", "both"), help="default: both; with --quick float64")
+    group.add_argument("--quick", action="store_true", help="two models, few condition numbers: seconds instead of minutes")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws of subjects (default: 0)")
+    group.add_argument("--list", action="store_true", help="list models, families and approximations, and measure nothing")
+    group = parser.add_argument_group("how")
+    group.add_argument(
+        "--limit", type=float, default=10.0, metavar="SECONDS", help="allowed to one call of a subject (default: 10)"
+    )
+    group.add_argument("-j", "--jobs", type=positive, metavar="N", help="processes at the same time (default: one a core)")
+    group.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default: out)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns its exit code."""
+    from fishergauge.reports.data import DataError  # torch is imported only for work, not for --help
+    from fishergauge.reports.extras import MissingExtraError
+    from fishergauge.suites.subject import SubjectError
+
+    return answer(lambda: _list() if options.list else _spectrum(options), (SubjectError, DataError, MissingExtraError))
+
+
+def _spectrum(options: argparse.Namespace) -> int:
+    from fishergauge.reports.data import load
+    from fishergauge.reports.extras import require
+    from fishergauge.reports.spectrum_artefacts import write_artefacts
+    from fishergauge.reports.spectrum_tables import sections, summary_line
+    from fishergauge.suites.spectrum.execution import measure_spectrum
+
+    plan = plan_of(options)
+    require("matplotlib.figure")
+    for name in plan.data:
+        load(name)
+    _make_folder(options.out)
+    shown = Progress(sys.stderr) if sys.stderr.isatty() else None
+    start = time.perf_counter()
+    try:
+        rows = measure_spectrum(plan, problem_of, options.jobs or available_cores(), shown)
+    finally:
+        if shown is not None:
+            shown.clear()
+    taken = time.perf_counter() - start
+    if not rows:
+        raise UsageError("none of these families has a map for these models; choose others (fishergauge spectrum --list)")
+    names = [subject.name for subject in plan.subjects]
+    empty = [name for name, subject in zip(names, plan.subjects, strict=True) if vacuous(rows, subject)]
+    for section in sections(rows, plan.families, names):
+        print(section.text() + "\n")
+    paths = write_artefacts(rows, plan, shlex.join(["fishergauge", *options.given]), options.out)
+    for name in empty:
+        print(f"vacuous: of what {name} promises nothing could be measured here")
+    print(f"written: {', '.join(str(path) for path in paths)}")
+    print(summary_line(rows, taken))
+    return 1 if any(row.red for row in rows) else VACUOUS if empty else 0
+
+
+def plan_of(options: argparse.Namespace) -> "Plan":
+    """What the options ask for.
+
+    Args:
+        options: as parsed.
+
+    Raises:
+        UsageError: a pattern matches nothing, a number is out of range, or two subjects have one name.
+        SubjectError: a subject cannot be loaded.
+    """
+    from fishergauge.reference import FAMILIES
+    from fishergauge.suites.loading import load_subject
+    from fishergauge.suites.spectrum.approximations import approximations
+    from fishergauge.suites.spectrum.execution import KAPPAS, QUICK_KAPPAS, Plan
+    from fishergauge.suites.spectrum.models import MODELS
+
+    if options.seed < 0:
+        raise UsageError(f"--seed {options.seed}: give a whole number, 0 or larger")
+    if not 0 < options.limit < math.inf:
+        raise UsageError(f"--limit {options.limit}: give a number of seconds above 0")
+    quick = options.quick
+    models = _chosen("--models", options.models, list(MODELS))
+    if options.models is None and quick:
+        models = [name for name in models if MODELS[name].quick]
+    catalogue = list(approximations())
+    subjects = [load_subject(text) for text in dict.fromkeys(options.subject)]
+    _distinct(subjects, catalogue)
+    both = ("float64", "float32")
+    asked = options.dtype or ("float64" if quick else "both")
+    return Plan(
+        models=tuple(models),
+        data=tuple(dict.fromkeys(options.data or (("synthetic",) if quick else ("synthetic", "digits")))),
+        dtypes=both if asked == "both" else (asked,),
+        families=tuple(_chosen("--families", options.families, list(FAMILIES))),
+        kappas=QUICK_KAPPAS if quick else KAPPAS,
+        approximations=tuple(_chosen("--approximations", options.approximations, catalogue)),
+        subjects=tuple(subjects),
+        limit=options.limit,
+        seed=options.seed,
+    )
+
+
+def _chosen(option: str, text: str | None, names: Sequence[str]) -> list[str]:
+    """The names that the patterns of an option match; all without it."""
+    if text is None:
+        return list(names)
+    require_matches(option, text, names, LISTING)
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns(text))]
+
+
+def _distinct(subjects: "Sequence[Subject]", catalogue: Sequence[str]) -> None:
+    """Refuse names that would not tell rows apart."""
+    names = [subject.name for subject in subjects]
+    for name in names:
+        if names.count(name) > 1 or name in catalogue:
+            other = "an approximation of the catalogue" if name in catalogue else "another subject"
+            raise UsageError(f"--subject: {name!r} is also the name of {other}; give the subject a name of its own")
+
+
+def problem_of(model: str, data: str, dtype: "dtype") -> "Problem":
+    """The problem of a model on a data set.
+
+    Args:
+        model: its name.
+        data: name of the data set.
+        dtype: of parameters and inputs.
+    """
+    from fishergauge.reports.data import load
+    from fishergauge.suites.spectrum.models import spectrum_problem
+
+    found = load(data)
+    return spectrum_problem(model, found.inputs, found.targets, found.num_classes, dtype, data)
+
+
+def vacuous(rows: "Sequence[Row]", subject: "Subject") -> bool:
+    """Whether a subject promises something, and nothing of it was measured and decided.
+
+    Args:
+        rows: of the spectrum.
+        subject: under test.
+    """
+    from fishergauge.reports.spectrum_summary import examined
+    from fishergauge.suites.spectrum.subjects import promised
+
+    promises = promised(subject, subject.bias or "joint")[0] is not None
+    return promises and not examined(rows, subject.name)
+
+
+def _make_folder(out: Path) -> None:
+    """Make the folder of the results, and see that it can be written, before anything is computed."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"--out {out} is a file; name a folder") from error
+    except OSError as error:
+        raise UsageError(f"--out {out} cannot be written ({error.strerror}); name another folder") from error
+
+
+def _list() -> int:
+    """Print what can be chosen."""
+    from fishergauge.reference import FAMILIES
+    from fishergauge.suites.spectrum.approximations import approximations
+    from fishergauge.suites.spectrum.groups import GROUPS
+    from fishergauge.suites.spectrum.models import MODELS
+
+    listed = {
+        "models": {name: model.statement for name, model in MODELS.items()},
+        "families": {name: family.statement for name, family in FAMILIES.items()},
+        "approximations": {
+            name: f"{one.label}; invariant under {GROUPS[one.group].statement}" if one.group else one.label
+            for name, one in approximations().items()
+        },
+    }
+    for title, entries in listed.items():
+        print(title)
+        for name, text in entries.items():
+            print(f"  {name:<24} {text}")
+    return 0
