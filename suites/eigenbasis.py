@@ -51,5 +51,5 @@ def basis_condition(problem: Problem, subject: Subject, exact: Tensor) -> float:
 def _is_exact(piece: Eigen, exact: Tensor) -> bool:
     """Whether EKFAC equals the target in a block, so that any eigenbasis gives the same."""
     index, block = piece.index.flatten(), piece.dense()
-    difference = float((exact[index[:, None], index] - block).norm())
-    return difference <= torch.finfo(exact.dtype).eps ** 0.625 * float(block.norm())
+    difference, size = float((exact[index[:, None], index] - block).norm()), float(block.norm())
+    return bool(difference <= torch.finfo(exact.dtype).eps ** 0.625 * size)

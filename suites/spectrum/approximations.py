@@ -150,7 +150,8 @@ def _shampoo_power(problem: Problem, power: float) -> FactoredBlocks:
 def _power(factor: Tensor, power: float) -> Tensor:
     values, vectors = torch.linalg.eigh(factor)
     values = torch.where(kept(values), values, 0)
-    return (vectors * values**power) @ vectors.mT
+    powered: Tensor = (vectors * values**power) @ vectors.mT
+    return powered
 
 
 def _root_of_diagonal(problem: Problem, _: Problem) -> Tensor:

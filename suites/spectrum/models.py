@@ -113,7 +113,11 @@ def spectrum_problem(model: str, inputs: Tensor, labels: Tensor, classes: int, d
         made = chosen.build(inputs.shape[1], classes)
     made = made.to_empty(device=inputs.device).to(torch.float64)
     _initialise(made, generator("spectrum", model, data))
-    targets = labels if isinstance(chosen.loss(), nn.CrossEntropyLoss) else functional.one_hot(labels, classes)[:, :INDICATORS].to(dtype)
+    targets = (
+        labels
+        if isinstance(chosen.loss(), nn.CrossEntropyLoss)
+        else functional.one_hot(labels, classes)[:, :INDICATORS].to(dtype)
+    )
     batch = (inputs.to(dtype), targets)
     return Problem(made.to(dtype), chosen.loss(), [batch], name=f"{model}-{data}".strip("-"), facts=chosen.facts)
 
@@ -153,7 +157,7 @@ def as_images(vectors: Tensor) -> Tensor:
         torch.Size([5, 4, 2, 2])
     """
     side = math.ceil(math.sqrt(vectors.shape[1] / 4))
-    return functional.pad(vectors, (0, 4 * side**2 - vectors.shape[1])).unflatten(-1, (4, side, side))
+    return functional.pad(vectors, (0, 4 * side**2 - vectors.shape[1])).view(-1, 4, side, side)
 
 
 def _convolutional(classes: int) -> nn.Module:

@@ -47,7 +47,8 @@ class Origin:
     def outputs(self) -> Tensor:
         """R, triangular with R'R the Fisher, ``(min(K, P), P)`` in float64: rows keep what their squares lose."""
         rows = torch.cat(list(ggn(in_double(self.problem)).rows()))
-        return torch.linalg.qr(rows, mode="r")[1]
+        triangular: Tensor = torch.linalg.qr(rows, mode="r")[1]
+        return triangular
 
     @cached_property
     def gradient(self) -> Tensor:

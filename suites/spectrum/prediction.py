@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from fishergauge.reference import Reparametrization
-from fishergauge.reference.likelihoods import Likelihood
+from fishergauge.reference.likelihood import Likelihood
 from fishergauge.suites.spectrum.approximation import Approximation
 from fishergauge.suites.spectrum.groups import GROUPS, contains
 from fishergauge.suites.spectrum.row import Predicted

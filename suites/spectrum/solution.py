@@ -157,7 +157,7 @@ def solve_on_range(
     pieces += [_entries(M, gradient, alone, (outputs, transform))] if len(alone) else []
     step = torch.zeros_like(gradient)
     for piece in pieces:
-        step[piece.index] = piece.step
+        step[piece.places] = piece.step
     lengths = [float((through @ step.double()).norm()) for through in (outputs, transform)]
     moved, moved_theta = (sum(piece.moved[i] for piece in pieces) / lengths[i] if lengths[i] else math.inf for i in (0, 1))
     return Solution(
@@ -207,7 +207,7 @@ def _quotients(M: Tensor, gradient: Tensor, index: Tensor) -> tuple[Tensor, Tens
 class _Piece(NamedTuple):
     """The part of a solution that comes from one block."""
 
-    index: Tensor
+    places: Tensor
     step: Tensor
     rank: int
     condition: float
