@@ -22,7 +22,7 @@ SMALL: dict[str, tuple[int, int, int]] = {
     "softmax-reduced": (5, 3, 40),
     "linear-gaussian": (5, 3, 40),
     "mlp": (3, 3, 80),
-    "cnn": (36, 3, 120),
+    "cnn": (16, 3, 60),
 }
 """Models of the spectrum with the numbers of features, classes and samples they get here."""
 TABLE = 100.0

@@ -107,7 +107,7 @@ def spectrum_problem(model: str, inputs: Tensor, labels: Tensor, classes: int, d
     """
     chosen = MODELS[model]
     inputs, labels = inputs[: chosen.subset], labels[: chosen.subset]
-    inputs = as_images(inputs) if chosen.images else evenly_chosen(varying(inputs), PAPER_FEATURES)
+    inputs = as_images(inputs) if chosen.images else steadiest(varying(inputs), PAPER_FEATURES)
     # skip_init leaves memory as it is, so the modules are made on the device "meta" and then filled
     with torch.device("meta"):
         made = chosen.build(inputs.shape[1], classes)
@@ -138,15 +138,18 @@ def varying(inputs: Tensor) -> Tensor:
     return inputs[:, inputs.amax(0) > inputs.amin(0)]
 
 
-def evenly_chosen(inputs: Tensor, count: int) -> Tensor:
-    """So many of the features of inputs ``(N, D)``, at even distances: ``(N, count)``; all if there are no more.
+def steadiest(inputs: Tensor, count: int) -> Tensor:
+    """So many of the features of inputs ``(N, D)``, those of the least kurtosis, in their order: ``(N, count)``.
 
-    Principal components would not do: they are uncorrelated, so that the eigenbasis of EKFAC is that of the features. Nor would
-    all pixels of digits: some are affine functions of others, and stand in for a bias.
+    A pixel that is blank in all samples but one makes a matrix nearly singular by itself. Principal components would not do:
+    they are uncorrelated, so that the eigenbasis of EKFAC is that of the features. Nor would all pixels of digits: some are
+    affine functions of others, and stand in for a bias.
     """
     if inputs.shape[1] <= count:
         return inputs
-    return inputs[:, torch.linspace(0, inputs.shape[1] - 1, count).round().long()]
+    centred = inputs - inputs.mean(0)
+    kurtosis = centred.pow(4).mean(0) / centred.square().mean(0).square()
+    return inputs[:, kurtosis.argsort()[:count].sort().values]
 
 
 def as_images(vectors: Tensor) -> Tensor:
