@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fishergauge.suites.subject import Subject
 
 VACUOUS = 3
+LEAST_CLASSES = 3
 LISTING = "fishergauge spectrum --list"
 EPILOG = """\
 exit code: 0 if theory and measurement agree everywhere; 1 if they contradict each other somewhere ("red");
@@ -82,7 +83,11 @@ def _spectrum(options: argparse.Namespace) -> int:
     plan = plan_of(options)
     require("matplotlib.figure")
     for name in plan.data:
-        load(name)
+        if load(name).num_classes < LEAST_CLASSES:
+            raise UsageError(
+                f"--data {name}: with two classes all output factors have rank one, so that most approximations coincide with "
+                "others; choose data of at least three classes (synthetic, digits, wine)"
+            )
     _make_folder(options.out)
     shown = Progress(sys.stderr) if sys.stderr.isatty() else None
     start = time.perf_counter()
@@ -218,7 +223,8 @@ def _list() -> int:
         "models": {name: model.statement for name, model in MODELS.items()},
         "families": {name: family.statement for name, family in FAMILIES.items()},
         "approximations": {
-            name: f"{one.label}; invariant under {GROUPS[one.group].statement}" if one.group else one.label
+            name: f"{one.label}; invariant under {GROUPS[one.group or ''].statement}"
+            + ("" if one.tensorial else ", linear ones alone")
             for name, one in approximations().items()
         },
     }

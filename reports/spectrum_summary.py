@@ -7,7 +7,7 @@ from statistics import median
 from typing import NamedTuple
 
 from fishergauge.reference import FAMILIES
-from fishergauge.suites.spectrum.cell import DECIDED
+from fishergauge.suites.spectrum.verdict import DECIDED
 from fishergauge.suites.spectrum.execution import TABLE, breaking
 from fishergauge.suites.spectrum.row import Row
 

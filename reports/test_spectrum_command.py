@@ -129,6 +129,7 @@ def test_a_subject_of_which_nothing_is_measured_ends_with_3(capsys: pytest.Captu
         (["--subject", "mine.py:godo"], "Did you mean good"),
         (["--subject", "mine.py:good", "mine.py:twin"], "'good' is also the name of another subject"),
         (["--subject", "mine.py:taken"], "'adam' is also the name of an approximation of the catalogue"),
+        (["--data", "breast-cancer"], "with two classes all output factors have rank one"),
         (["--data", "mnist"], "no data set 'mnist'; choose from synthetic"),
         (["--seed", "-1"], "--seed -1: give a whole number"),
         (["--limit", "0"], "--limit 0.0: give a number of seconds"),
@@ -232,6 +233,7 @@ def test_what_can_be_chosen_is_listed(capsys: pytest.CaptureFixture[str]) -> Non
     out = capsys.readouterr().out
     assert "  softmax-reduced " in out
     assert "  hidden-affine            affine maps of the hidden activations" in out
+    assert "  hessian                  Hessian; invariant under all invertible maps, linear ones alone" in out
     assert "  adam                     root of the diagonal (Adam); invariant under permutations and signs" in out
 
 

@@ -148,6 +148,10 @@ REFUSALS = [
 OWN_CONTROLS = {
     "test_conformance": "its checks are those of the kit, whose defects are planted in suites/meta/bank",
     "test_coordinates": "a Jacobian that is off by little, and fits that must not be linear, stand beside the right ones",
+    "test_invariance_controls": "what promises too much, and too little",
+    "test_invariance_pseudo_inverse": "each statement stands beside the kernel, cut-off or damping that breaks it",
+    "test_invariance_spectrum": "groups written by hand; what must fail stands in test_invariance_controls",
+    "test_invariance_transport": "matrices that pass when transported must fail when computed anew",
     "test_kfac": "each theorem is tested beside the case in which it must fail",
     "test_kfac_relatives": "compared with plain loops, formulas and BackPACK, and with what must differ",
     "test_layer_maps": "compared with plain loops, and with maps that are transposed or swapped",

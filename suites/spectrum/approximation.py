@@ -51,6 +51,6 @@ class Approximation:
             UnsupportedError: it has no meaning there.
         """
         problem = original if change is None else change.problem
-        if self.layered and self.own and not mappable_layers(problem):
+        if self.layered and not mappable_layers(problem):
             raise UnsupportedError("it is made of layers, and in these coordinates the parameters belong to none")
         return self.build(problem, original)

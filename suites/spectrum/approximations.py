@@ -33,6 +33,22 @@ def approximations() -> dict[str, Approximation]:
     return {one.name: one for one in every}
 
 
+def standards() -> list[Approximation]:
+    """The exact Fisher and the empirical one, whole and in blocks, from the largest group to the smallest."""
+    made = []
+    for name, matrix in (("Fisher", _exact_fisher), ("empirical Fisher", lambda p: reference.empirical_fisher(p).dense())):
+        for per, group in (("", "all"), ("layer", "layers"), ("parameter", "parameters")):
+            made.append(
+                Approximation(
+                    f"standard-{name}-{group}".replace(" ", "-"),
+                    f"{name}, {per} blocks" if per else f"{name}, whole",
+                    lambda p, _, per=per, matrix=matrix: _restricted(per)(matrix(p), p) if per else matrix(p),
+                    group,
+                )
+            )
+    return made
+
+
 def _dense() -> list[Approximation]:
     return [
         Approximation("exact-fisher", "exact Fisher", _exact(lambda F, _: F), "all"),

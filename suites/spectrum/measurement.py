@@ -10,8 +10,16 @@ from fishergauge.reference import Reparametrization, UndefinedError, gradient
 from fishergauge.suites.case import SubjectFailed
 from fishergauge.suites.matrix import densified
 from fishergauge.suites.spectrum.approximation import Approximation
-from fishergauge.suites.spectrum.origin import DAMPING, Origin, Stepped
-from fishergauge.suites.spectrum.solution import power_iteration, solve_on_range, spectral_norm, step_on_range, summed
+from fishergauge.suites.spectrum.approximations import standards
+from fishergauge.suites.spectrum.origin import DAMPING, Origin, Stepped, summands_of_gradient
+from fishergauge.suites.spectrum.solution import (
+    clear_rank,
+    power_iteration,
+    solve_on_range,
+    spectral_norm,
+    step_on_range,
+    summed,
+)
 
 PAPER_CUTOFF = 1e-8
 EIGENSOLVER = 5.0  # c of its backward error; without sums 2 c is the 10 of T13
@@ -39,9 +47,7 @@ class Comparison:
         origin: the original coordinates.
         change: the other ones.
         approximation: what preconditions the gradient.
-        outputs: R in the new coordinates, ``(K, P)``.
-        slope: the gradient in the new coordinates, ``(P,)``.
-        perturbed: how far the outputs of the reparametrised model are from those of the model, relative to them.
+        seen: what all approximations share in the new coordinates.
 
     Raises:
         Exception: what the approximation raises.
@@ -52,20 +58,20 @@ class Comparison:
         origin: Origin,
         change: Reparametrization,
         approximation: Approximation,
-        outputs: Tensor,
-        slope: Tensor,
-        perturbed: float,
+        seen: "Comparer",
     ) -> None:
         self.origin, self.change, self.approximation = origin, change, approximation
-        self._outputs, self._slope, self._perturbed = outputs, slope, perturbed / torch.finfo(origin.problem.dtype).eps
+        self._outputs, self._slope, self._noise = seen.outputs, seen.slope, seen.noise
+        self._perturbed = seen.perturbed / torch.finfo(origin.problem.dtype).eps
         self.before: Stepped = origin.stepped(approximation)
         raw = approximation.matrix(change, origin.problem)
         matrix = densified(raw, change.problem)
         solution = solve_on_range(
             matrix,
-            slope,
-            outputs,
+            seen.slope,
+            seen.outputs,
             change.jacobian,
+            seen.noise,
             magnified=origin.magnified(approximation),
             power=approximation.power,
         )
@@ -93,29 +99,48 @@ class Comparison:
         )
         return self._apart(self.origin.outputs, old, new)
 
+    def lost(self) -> str:
+        """How many eigenvalues stand above the cut-off, where rounding explains that they are fewer; otherwise empty.
+
+        Of a covariant matrix the new coordinates show T'MT. Where all eigenvalues of its range stand clear of the cut-off, a
+        smaller rank is no matter of rounding.
+        """
+        old, new = self.before.solution.rank, self.after.solution.rank
+        if old == new:
+            return ""
+        T = self.change.jacobian
+        covariant = T.T @ self.before.matrix.double() @ T
+        return "" if clear_rank(covariant, self.origin.problem.dtype) >= old else f"{new} of {old}"
+
     def damped(self) -> Deviation:
         r"""Of the outputs, with the same lambda I in both coordinates, or with the approximation's own damped inverse."""
         solve, damping = self.approximation.solve, self._damping
         pieces = []
-        sides = ((self.before, self.origin.gradient, self.origin.outputs), (self.after, self._slope, self._outputs))
-        for stepped, slope, outputs in sides:
+        sides = (
+            (self.before, self.origin.gradient, self.origin.outputs, self.origin.noise),
+            (self.after, self._slope, self._outputs, self._noise),
+        )
+        for stepped, slope, outputs, noise in sides:
             if solve is None:
                 metric = self.origin.identity.to(stepped.matrix)
-                pieces.append(_damped(stepped.matrix, metric, slope, damping, outputs))
+                pieces.append(_damped(stepped.matrix, metric, slope, damping, outputs, noise))
             else:
                 step = -solve(stepped.raw, slope.clone(), damping)
-                pieces.append((step, _factored_amplification(stepped.matrix, step, damping, outputs)))
+                pieces.append((step, _factored_amplification(stepped.matrix, step, damping, outputs, noise)))
         return self._deviation(pieces)
 
     def damped_by_metric(self) -> Deviation:
         """Of the outputs, with lambda T'T in the new coordinates, which is lambda I in the old ones."""
         T = self.change.jacobian
         sides = (
-            (self.before, self.origin.identity, self.origin.gradient, self.origin.outputs),
-            (self.after, T.T @ T, self._slope, self._outputs),
+            (self.before, self.origin.identity, self.origin.gradient, self.origin.outputs, self.origin.noise),
+            (self.after, T.T @ T, self._slope, self._outputs, self._noise),
         )
         return self._deviation(
-            [_damped(s.matrix, metric.to(s.matrix), slope, self._damping, outputs) for s, metric, slope, outputs in sides]
+            [
+                _damped(s.matrix, metric.to(s.matrix), slope, self._damping, seen, noise)
+                for s, metric, slope, seen, noise in sides
+            ]
         )
 
     def order(self) -> float:
@@ -170,15 +195,40 @@ class Comparer:
         self.origin, self.change = origin, change
         self.outputs = origin.outputs @ change.jacobian
         self.slope = gradient(change.problem)
+        self.noise = summands_of_gradient(change.problem)
         values = origin.values.double()
         self.perturbed = float((change.problem.outputs.double() - values).norm() / values.norm())
 
     def __call__(self, approximation: Approximation) -> Comparison:
         """The comparison for one approximation; raises what it raises."""
-        return Comparison(self.origin, self.change, approximation, self.outputs, self.slope, self.perturbed)
+        return Comparison(self.origin, self.change, approximation, self)
+
+    def coinciding(self, comparison: Comparison) -> Approximation | None:
+        """One of the :func:`~fishergauge.suites.spectrum.approximations.standards` that equals a matrix in both coordinates.
+
+        On some data an approximation has no error: features without correlation, a bias that they do not see, one output. It
+        then has the group of what it equals.
+        """
+        for standard in standards():
+            try:
+                other = self(standard)
+            except Exception:  # of the standard; it is no answer then
+                continue
+            sides = ((comparison.before, other.before), (comparison.after, other.after))
+            if all(_same(one.matrix, two.matrix) for one, two in sides):
+                return standard
+        return None
 
 
-def _damped(matrix: Tensor, metric: Tensor, slope: Tensor, damping: float, outputs: Tensor) -> tuple[Tensor, float]:
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether two matrices agree but for rounding."""
+    tolerance = torch.finfo(one.dtype).eps ** 0.625
+    return bool((one - other).norm() <= tolerance * other.norm())
+
+
+def _damped(
+    matrix: Tensor, metric: Tensor, slope: Tensor, damping: float, outputs: Tensor, noise: Tensor
+) -> tuple[Tensor, float]:
     """The step of M + lambda B, and its K for the outputs."""
     damped = (matrix + matrix.mT) / 2 + damping * metric
     factors = torch.linalg.lu_factor(damped)
@@ -191,23 +241,23 @@ def _damped(matrix: Tensor, metric: Tensor, slope: Tensor, damping: float, outpu
 
     # the matrix is symmetric, and so is its inverse
     inverse = power_iteration(lambda v: outputs @ inverted(v), lambda w: inverted(outputs.mT @ w), outputs[0])
-    return step, _relative(inverse * spectral_norm(damped.double()), step, outputs)
+    return step, _amplification(inverse, spectral_norm(damped.double()), step, outputs, noise)
 
 
-def _factored_amplification(matrix: Tensor, step: Tensor, damping: float, outputs: Tensor) -> float:
+def _factored_amplification(matrix: Tensor, step: Tensor, damping: float, outputs: Tensor, noise: Tensor) -> float:
     r"""K of an inverse of unknown form: its norm is at most 1 / lambda.
 
     The damped matrix, :math:`(G + \tfrac{\sqrt\lambda}{\pi} I) \otimes (A + \pi \sqrt\lambda I)` at worst, is at most
     :math:`2 \sqrt D (\|M\| + \lambda)` in norm, with D the larger side of a factor.
     """
-    largest = spectral_norm(matrix.double())
-    factor = spectral_norm(outputs) * 2 * math.sqrt(len(matrix)) * (largest + damping) / damping
-    return _relative(factor, step, outputs)
+    largest = 2 * math.sqrt(len(matrix)) * (spectral_norm(matrix.double()) + damping)
+    return _amplification(spectral_norm(outputs) / damping, largest, step, outputs, noise)
 
 
-def _relative(factor: float, step: Tensor, outputs: Tensor) -> float:
+def _amplification(inverse: float, largest: float, step: Tensor, outputs: Tensor, noise: Tensor) -> float:
+    """K from the norms of R M^-1 and of M, see :func:`~fishergauge.suites.spectrum.solution.solve_on_range`."""
     size = float((outputs @ step.double()).norm())
-    return factor * float(step.double().norm()) / size if size > 0 else math.inf
+    return inverse * max(largest * float(step.double().norm()), float(noise.norm())) / size if size > 0 else math.inf
 
 
 def refusal(error: Exception) -> bool:

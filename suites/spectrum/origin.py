@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fishergauge.reference import Problem, ggn, gradient
+from fishergauge.reference import Problem, empirical_fisher, ggn, gradient
 from fishergauge.suites.matrix import densified
 from fishergauge.suites.spectrum.approximation import Approximation
 from fishergauge.suites.spectrum.solution import Solution, solve_on_range
@@ -56,6 +56,11 @@ class Origin:
         return gradient(self.problem)
 
     @cached_property
+    def noise(self) -> Tensor:
+        """What the entries of the gradient are sums of, in modulus, ``(P,)``."""
+        return summands_of_gradient(self.problem)
+
+    @cached_property
     def values(self) -> Tensor:
         """The outputs of the model."""
         return self.problem.outputs
@@ -83,6 +88,7 @@ class Origin:
                     self.gradient,
                     self.outputs,
                     self.identity,
+                    self.noise,
                     magnified=self.magnified(approximation),
                     power=approximation.power,
                 )
@@ -93,6 +99,18 @@ class Origin:
         if isinstance(found, Exception):
             raise found
         return found
+
+
+def summands_of_gradient(problem: Problem) -> Tensor:
+    r"""An upper bound of the sums of moduli whose cancellation gives the gradient, ``(P,)`` in float64.
+
+    .. math:: \frac{1}{M} \sum_k |g_{ki}| \le \sqrt{\frac{K}{M} \hat F_{ii}}
+
+    with the diagonal of the empirical Fisher, for K terms.
+    """
+    matrix = empirical_fisher(problem)
+    terms = len(matrix.terms.outputs) / float(matrix.terms.divisor)
+    return (terms * matrix.diagonal().double()).sqrt()
 
 
 def in_double(problem: Problem) -> Problem:

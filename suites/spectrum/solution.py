@@ -11,8 +11,11 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from fishergauge.reference import ProblemError
+
 ITERATIONS = 24
 CHAIN = 256
+CLEAR = 100.0  # cut-offs
 SMALLEST = 32  # a cut-off in units of round-off for matrices that are smaller than this
 
 
@@ -118,6 +121,7 @@ def solve_on_range(
     gradient: Tensor,
     outputs: Tensor,
     transform: Tensor,
+    noise: Tensor,
     magnified: float = 1.0,
     power: float = 1.0,
 ) -> Solution:
@@ -126,21 +130,24 @@ def solve_on_range(
     Eigenvalues up to :func:`cutoff_of` relative to the largest one of a block in modulus count as zero.
 
     A symmetric eigensolver is backward stable: for each irreducible block the computed step solves
-    :math:`(M + E) \hat s = -(g + e)` with :math:`\|E\|, \|e\| / \|s\| \le c u \|M\|`, so that to first order
+    :math:`(M + E) \hat s = -(g + e)` with :math:`\|E\| \le c u \|M\|` and :math:`\|e\| \le c u \, \|n\|`, where n are the
+    moduli of what g is summed up from, so that to first order
 
     .. math::
-        \|R (\hat s - s)\| \le 2 c u \, \|R M^+\| \|M\| \|s\| =: 2 c u \, K \|R s\|
+        \|R (\hat s - s)\| \le 2 c u \, \|R M^+\| \max(\|M\| \|s\|, \|n\|) =: 2 c u \, K \|R s\|
 
     for the matrix R through which the step is looked at: the outputs in the Fisher norm, or the pushed-back parameters.
     Where M is singular, the computed range is off by :math:`c u \, \mathrm{cond}(M)` towards the kernel (Wedin), which adds
     :math:`\|R Z\| \, \mathrm{cond}(M) \|s\|` with a basis Z of the kernel. Blocks add up. A block of one entry is
-    solved by division, and K is its share of the step.
+    solved by division.
 
     Args:
         matrix: M, ``(P, P)``, symmetric; not necessarily definite.
         gradient: g, ``(P,)``.
         outputs: R, with R'R the Fisher in these coordinates, ``(K, P)`` in float64.
         transform: T, which pushes a step back, ``(P, P)`` in float64.
+        noise: what the entries of g are sums of, in modulus, ``(P,)``: near a stationary point they cancel, and
+            :math:`\|e\|` is relative to them.
         magnified: how much more than rounding the matrix itself may be off, relative to its norm: an eigenbasis, say.
         power: p where M is B^p and B is what is right up to rounding: the smallest eigenvalue is then off by u cond(B) relative
             to itself, and cond(B) = cond(M)^(1/p).
@@ -148,13 +155,18 @@ def solve_on_range(
     Returns:
         The solution.
 
+    Raises:
+        ProblemError: the matrix is zero.
+
     Reference:
         Higham, "Accuracy and stability of numerical algorithms", 2nd ed. (2002), theorem 7.2; Wedin, BIT 13 (1973).
     """
     M = (matrix + matrix.mT) / 2
+    if not bool(M.any()):
+        raise ProblemError("the matrix is zero, and has no step")
     blocks, alone = irreducible_blocks(M)
-    pieces = [_block(M, gradient, block, (outputs, transform), magnified, power) for block in blocks]
-    pieces += [_entries(M, gradient, alone, (outputs, transform))] if len(alone) else []
+    pieces = [_block(M, gradient, block, (outputs, transform), noise, magnified, power) for block in blocks]
+    pieces += [_entries(M, gradient, alone, (outputs, transform), noise)] if len(alone) else []
     step = torch.zeros_like(gradient)
     for piece in pieces:
         step[piece.places] = piece.step
@@ -221,6 +233,7 @@ def _block(
     gradient: Tensor,
     index: Tensor,
     through: tuple[Tensor, Tensor],
+    noise: Tensor,
     magnified: float,
     power: float,
 ) -> _Piece:
@@ -228,10 +241,12 @@ def _block(
     step = -(basis @ ((basis.mT @ gradient[index]) / inside))
     largest = float(inside.abs().max())
     condition = largest / float(inside.abs().min())
-    length = float(step.double().norm()) * magnified * condition ** (1 / power - 1)
+    length = float(step.double().norm())
+    force = max(largest * length, float(noise[index].norm()))
+    worse = magnified * condition ** (1 / power - 1)
     inverse, beside = basis.double() / inside.double(), outside.double()
     moved, moved_theta = (
-        (spectral_norm(seen[:, index] @ inverse) * largest + spectral_norm(seen[:, index] @ beside) * condition) * length
+        (spectral_norm(seen[:, index] @ inverse) * force + spectral_norm(seen[:, index] @ beside) * condition * length) * worse
         for seen in through
     )
     kernel = torch.zeros(len(M), outside.shape[1], dtype=torch.float64, device=M.device)
@@ -239,10 +254,30 @@ def _block(
     return _Piece(index, step, len(inside), condition, (moved, moved_theta), kernel, float(inside.abs().sum()))
 
 
-def _entries(M: Tensor, gradient: Tensor, index: Tensor, through: tuple[Tensor, Tensor]) -> _Piece:
+def _entries(M: Tensor, gradient: Tensor, index: Tensor, through: tuple[Tensor, Tensor], noise: Tensor) -> _Piece:
     """Entries that are alone in their row: a division each."""
     step, kept = _quotients(M, gradient, index)
-    lengths = step.double().abs()
+    lengths = torch.where(kept, noise[index] / torch.where(kept, M.diagonal()[index].double().abs(), 1), 0)
+    lengths = torch.maximum(step.double().abs(), lengths)
     moved, moved_theta = (float((torch.linalg.vector_norm(seen[:, index], dim=0) * lengths).sum()) for seen in through)
     kernel = torch.eye(len(M), dtype=torch.float64, device=M.device)[:, index[~kept]]
     return _Piece(index, step, int(kept.sum()), 1.0, (moved, moved_theta), kernel, float(M.diagonal()[index].abs().sum()))
+
+
+def clear_rank(matrix: Tensor, dtype: torch.dtype) -> int:
+    """How many eigenvalues are so large that rounding cannot sink them below the cut-off of a precision.
+
+    Args:
+        matrix: ``(P, P)``, symmetric, in float64.
+        dtype: the precision in question.
+    """
+    M = (matrix + matrix.mT) / 2
+    blocks, alone = irreducible_blocks(M)
+    found = sum(int((_sizes(M[index[:, None], index]) > CLEAR * cutoff_of(dtype, len(index))).sum()) for index in blocks)
+    smallest = CLEAR * torch.finfo(dtype).eps ** 2 * float(M.abs().max())
+    return found + int((M.diagonal()[alone].abs() > smallest).sum())
+
+
+def _sizes(block: Tensor) -> Tensor:
+    values = torch.linalg.eigvalsh(block).abs()
+    return values / values.max().clamp(min=torch.finfo(values.dtype).tiny)
