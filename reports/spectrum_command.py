@@ -223,7 +223,7 @@ def _list() -> int:
         "models": {name: model.statement for name, model in MODELS.items()},
         "families": {name: family.statement for name, family in FAMILIES.items()},
         "approximations": {
-            name: f"{one.label}; invariant under {GROUPS[one.group or ''].statement}"
+            name: f"{one.label}; invariant under {GROUPS[str(one.group)].statement}"
             + ("" if one.tensorial else ", linear ones alone")
             for name, one in approximations().items()
         },

@@ -7,9 +7,9 @@ from statistics import median
 from typing import NamedTuple
 
 from fishergauge.reference import FAMILIES
-from fishergauge.suites.spectrum.verdict import DECIDED
 from fishergauge.suites.spectrum.execution import TABLE, breaking
 from fishergauge.suites.spectrum.row import Row
+from fishergauge.suites.spectrum.verdict import DECIDED
 
 MARKS = {
     "=": "invariant, as predicted",
