@@ -19,7 +19,23 @@ from fishergauge.suites.seeding import generator
 from fishergauge.suites.spectrum.approximation import Approximation
 from fishergauge.suites.subject import Bias, Subject
 
-_FISHERS: "WeakKeyDictionary[Problem, Tensor]" = WeakKeyDictionary()
+Matrix = Callable[[Problem], Tensor]
+
+
+def _once(compute: Matrix) -> Matrix:
+    """A matrix that is computed once for each problem, and kept as long as the problem."""
+    kept_for: WeakKeyDictionary[Problem, Tensor] = WeakKeyDictionary()
+
+    def found(problem: Problem) -> Tensor:
+        if problem not in kept_for:
+            kept_for[problem] = compute(problem)
+        return kept_for[problem]
+
+    return found
+
+
+_exact_fisher = _once(lambda problem: reference.fisher(problem).dense())
+_empirical_fisher = _once(lambda problem: reference.empirical_fisher(problem).dense())
 
 
 def approximations() -> dict[str, Approximation]:
@@ -35,34 +51,32 @@ def approximations() -> dict[str, Approximation]:
 
 def standards() -> list[Approximation]:
     """The exact Fisher and the empirical one, whole and in blocks, from the largest group to the smallest."""
-    made = []
-    for name, matrix in (("Fisher", _exact_fisher), ("empirical Fisher", lambda p: reference.empirical_fisher(p).dense())):
-        for per, group in (("", "all"), ("layer", "layers"), ("parameter", "parameters")):
-            made.append(
-                Approximation(
-                    f"standard-{name}-{group}".replace(" ", "-"),
-                    f"{name}, {per} blocks" if per else f"{name}, whole",
-                    lambda p, _, per=per, matrix=matrix: _restricted(per)(matrix(p), p) if per else matrix(p),
-                    group,
-                )
-            )
-    return made
+    return [
+        Approximation(f"{name}-{group}", f"{label}, {per} blocks" if per else label, _blocks_of(matrix, per), group)
+        for name, label, matrix in (
+            ("fisher", "exact Fisher", _exact_fisher),
+            ("empirical", "empirical Fisher", _empirical_fisher),
+        )
+        for per, group in ((None, "all"), ("layer", "layers"), ("parameter", "parameters"))
+    ]
 
 
 def _dense() -> list[Approximation]:
     return [
-        Approximation("exact-fisher", "exact Fisher", _exact(lambda F, _: F), "all"),
+        Approximation("exact-fisher", "exact Fisher", _blocks_of(_exact_fisher), "all"),
         Approximation("ggn", "GGN", lambda p, _: reference.ggn(p).dense(), "all"),
         Approximation("hessian", "Hessian", lambda p, _: reference.hessian(p).dense(), "all", tensorial=False),
-        Approximation("empirical-fisher", "empirical Fisher", lambda p, _: reference.empirical_fisher(p).dense(), "all"),
+        Approximation("empirical-fisher", "empirical Fisher", _blocks_of(_empirical_fisher), "all"),
         Approximation("monte-carlo-fisher", "Monte-Carlo Fisher, common draws", _with_common_draws, "all"),
     ]
 
 
 def _blocks() -> list[Approximation]:
     return [
-        Approximation("fisher-layer-blocks", "Fisher, layer blocks", _exact(_restricted("layer")), "layers"),
-        Approximation("fisher-parameter-blocks", "Fisher, parameter blocks", _exact(_restricted("parameter")), "parameters"),
+        Approximation("fisher-layer-blocks", "Fisher, layer blocks", _blocks_of(_exact_fisher, "layer"), "layers"),
+        Approximation(
+            "fisher-parameter-blocks", "Fisher, parameter blocks", _blocks_of(_exact_fisher, "parameter"), "parameters"
+        ),
         Approximation(
             "quasi-diagonal",
             "Fisher, quasi-diagonal",
@@ -71,7 +85,7 @@ def _blocks() -> list[Approximation]:
             solve=reference.QuasiDiagonal.solve,
             layered=True,
         ),
-        Approximation("fisher-diagonal", "Fisher, diagonal", _exact(lambda F, _: F.diagonal().diag()), "scales"),
+        Approximation("fisher-diagonal", "Fisher, diagonal", lambda p, _: _exact_fisher(p).diagonal().diag(), "scales"),
     ]
 
 
@@ -120,27 +134,19 @@ def _adaptive() -> list[Approximation]:
     ]
 
 
-def _exact_fisher(problem: Problem) -> Tensor:
-    """The exact Fisher of a problem, computed once for all that take parts of it."""
-    if problem not in _FISHERS:
-        _FISHERS[problem] = reference.fisher(problem).dense()
-    return _FISHERS[problem]
+def _blocks_of(matrix: Matrix, per: Any = None) -> Callable[[Problem, Problem], Tensor]:
+    """A matrix without what lies outside its diagonal blocks, of layers or of parameters; all of it for None."""
 
-
-def _exact(part: Callable[[Tensor, Problem], Tensor]) -> Callable[[Problem, Problem], Tensor]:
-    return lambda problem, _: part(_exact_fisher(problem), problem)
-
-
-def _restricted(per: Any) -> Callable[[Tensor, Problem], Tensor]:
-    """A matrix without what lies outside its diagonal blocks."""
-
-    def blocks(matrix: Tensor, problem: Problem) -> Tensor:
-        inside = torch.zeros_like(matrix)
+    def build(problem: Problem, _: Problem) -> Tensor:
+        whole = matrix(problem)
+        if per is None:
+            return whole
+        inside = torch.zeros_like(whole)
         for part in reference.block_slices(problem, per).values():
-            inside[part, part] = matrix[part, part]
+            inside[part, part] = whole[part, part]
         return inside
 
-    return blocks
+    return build
 
 
 def _with_common_draws(problem: Problem, original: Problem) -> Tensor:
@@ -172,7 +178,7 @@ def _power(factor: Tensor, power: float) -> Tensor:
 
 def _root_of_diagonal(problem: Problem, _: Problem) -> Tensor:
     """The square root of the diagonal of the empirical Fisher."""
-    return reference.empirical_fisher(problem).diagonal().sqrt().diag()
+    return _empirical_fisher(problem).diagonal().sqrt().diag()
 
 
 def _identity(problem: Problem) -> Tensor:

@@ -56,7 +56,7 @@ def measured(
     Yields:
         A row for each measure.
     """
-    followed = list(approximations)
+    followed, told = list(approximations), dict[str, Row]()
     conditioned = FAMILIES[cell.family].conditioned
     chosen = sorted({table, *(kappa for kappa in kappas if to_the_end or kappa > table)}) if conditioned else [1.0]
     for kappa in chosen:
@@ -69,19 +69,21 @@ def measured(
         except UnsupportedError:
             return
         except ProblemError as error:
-            yield from (_beyond(cell, approximation, kappa, str(error)) for approximation in present)
+            yield from (_beyond(cell, one.name, kappa, str(error), told.get(one.name)) for one in present)
             return
         for approximation in tuple(present):
             rows = _rows(cell, comparer, approximation, kappa, full)
+            told[approximation.name] = rows[0]
             yield from rows
             heartbeat()
             if kappa >= table and not to_the_end and not _goes_on(rows) and approximation in followed:
                 followed.remove(approximation)
 
 
-def _beyond(cell: Cell, approximation: Approximation, kappa: float, reason: str) -> Row:
-    """The row of a map that the precision does not have."""
-    row = Row(approximation.name, *cell, kappa=kappa, measure="outputs", predicted="unknown", verdict="not-claimed")
+def _beyond(cell: Cell, name: str, kappa: float, reason: str, before: Row | None) -> Row:
+    """The row of a map that the precision does not have; predicted is what was so at a smaller condition number."""
+    row = Row(name, *cell, kappa=kappa, measure="outputs", predicted="unknown", verdict="not-claimed")
+    row = replace(row, predicted=before.predicted, source=before.source) if before else row
     return replace(row, reason=f"beyond {cell.dtype}: {reason}")
 
 
@@ -141,11 +143,21 @@ def _judged(
         one = _predicted(replace(row, measure=measure), predictions[measure], because)
         one = replace(one, measured=deviation.measured, bound=deviation.bound)
         one = replace(one, cut=comparison.cut()) if measure == "outputs" else one
-        rows.append(judged(one, own, lost if measure in ("outputs", "parameters") else ""))
+        one = judged(one, own, lost if measure in ("outputs", "parameters") else "")
+        rows.append(_doubted(one) if predictions[measure].doubtful else one)
     if not change.linear:
         one = _predicted(replace(row, measure="order"), predictions["outputs"], because)
-        rows.append(judged_order(replace(one, measured=comparison.order()), own, deviations["outputs"].bound))
+        one = judged_order(replace(one, measured=comparison.order()), own, deviations["outputs"].bound)
+        rows.append(_doubted(one) if predictions["outputs"].doubtful else one)
     return rows
+
+
+def _doubted(row: Row) -> Row:
+    """A row whose prediction stands on a kernel known up to rounding only: it may hold, and is not refuted."""
+    if row.verdict != "violated":
+        return row
+    reason = f"beyond {row.dtype}: rounding hides whether the map mixes the kernel of the matrix with its range"
+    return replace(row, verdict="not-claimed", reason=reason)
 
 
 def _predicted(row: Row, prediction: Prediction, because: str) -> Row:

@@ -1,6 +1,6 @@
 """What theory says about an approximation under a change of coordinates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -20,10 +20,12 @@ class Prediction:
     Args:
         predicted: of the limit of small steps.
         source: the theorem.
+        doubtful: whether rounding of the kernel could hide that it is mixed with the range: the step may move, then.
     """
 
     predicted: Predicted
     source: str
+    doubtful: bool = False
 
 
 def predict(approximation: Approximation, change: Reparametrization, metric: bool = False) -> Prediction:
@@ -91,7 +93,7 @@ def through_kernel(
         noise: how far the computed kernel may be off, relative.
 
     Returns:
-        The same, or ``not invariant``.
+        The same, or ``not invariant``; doubtful where only ``noise`` lets what is mixed in pass for zero.
     """
     if prediction.predicted not in ("invariant", "first order") or kernel.shape[1] == 0:
         return prediction
@@ -99,6 +101,7 @@ def through_kernel(
     mixed = mapped - kernel @ (kernel.T @ mapped)
     seen = kernel if outputs is None else outputs @ kernel
     size = float(mapped.norm()) * (1.0 if outputs is None else float(outputs.norm()))
-    if float((seen @ mixed.T).norm()) <= max(VISIBLE, noise) * size:
-        return prediction
+    moved = float((seen @ mixed.T).norm())
+    if moved <= max(VISIBLE, noise) * size:
+        return replace(prediction, doubtful=moved > VISIBLE * size)
     return Prediction("not invariant", "T T' mixes the kernel of the matrix with its range")

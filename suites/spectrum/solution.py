@@ -280,4 +280,5 @@ def clear_rank(matrix: Tensor, dtype: torch.dtype) -> int:
 
 def _sizes(block: Tensor) -> Tensor:
     values = torch.linalg.eigvalsh(block).abs()
-    return values / values.max().clamp(min=torch.finfo(values.dtype).tiny)
+    sizes: Tensor = values / values.max().clamp(min=torch.finfo(values.dtype).tiny)
+    return sizes

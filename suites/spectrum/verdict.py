@@ -48,14 +48,15 @@ def judged_order(row: Row, own: bool, bound: float) -> Row:
         own: as for :func:`judged`.
         bound: what rounding explains of the deviation in the limit of short steps.
     """
-    assert row.measured is not None
+    fitted = row.measured
+    assert fitted is not None
     row = replace(row, bound=SLOPE)
     if row.predicted == "unknown" or (row.predicted == "not invariant" and not own):
         return replace(row, verdict="not-claimed", reason="not promised", promised=False)
-    if bound > FINE or math.isnan(row.measured):
+    if bound > FINE or math.isnan(fitted):
         return replace(row, verdict="not-claimed", reason=f"beyond {row.dtype}: rounding hides how the deviation falls")
     if row.predicted == "first order":
-        return row if abs(row.measured - 1) <= SLOPE else replace(row, verdict="violated")
-    if row.measured <= FLAT:
+        return row if abs(fitted - 1) <= SLOPE else replace(row, verdict="violated")
+    if fitted <= FLAT:
         return row
     return replace(row, verdict="unexpected", reason="the deviation falls with the step, although nothing predicts it")
