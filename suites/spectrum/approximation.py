@@ -29,6 +29,8 @@ class Approximation:
         layered: whether it is made of layers, so that it has no meaning in coordinates that mix them.
         power: p of a matrix that is the p-th power of something computed from gradients.
         magnified: how far the matrix may be off in units of rounding, on a problem: an eigenbasis is as good as its gaps.
+        counterpart: the correct matrix of the same kind: its kernel says where a pseudo-inverse may depend on coordinates. Its
+            own where there is none: a matrix under test must not excuse itself by what it drops.
         own: whether it belongs to the catalogue; a subject that is under test is told what is promised only.
     """
 
@@ -42,6 +44,7 @@ class Approximation:
     layered: bool = False
     power: float = 1.0
     magnified: Callable[[Problem], float] = lambda problem: 1.0
+    counterpart: "Approximation | None" = None
     own: bool = True
 
     def matrix(self, change: Reparametrization | None, original: Problem) -> Any:

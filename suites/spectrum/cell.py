@@ -15,6 +15,8 @@ from fishergauge.suites.spectrum.row import Measure, Row
 from fishergauge.suites.spectrum.verdict import judged, judged_order
 from fishergauge.suites.workers import heartbeat
 
+Deviations = dict[Measure, Deviation | Exception]
+
 LOST = 0.01  # of half the digits: the reference refuses models whose samples agree no better
 
 
@@ -26,12 +28,14 @@ class Cell(NamedTuple):
         data: name of the data set.
         dtype: ``float64`` or ``float32``.
         family: one of the families of reparametrizations.
+        subject: a subject that is measured by itself, as it may take the process with it; empty for the catalogue.
     """
 
     model: str
     data: str
     dtype: str
     family: str
+    subject: str = ""
 
 
 def measured(
@@ -82,7 +86,7 @@ def measured(
 
 def _beyond(cell: Cell, name: str, kappa: float, reason: str, before: Row | None) -> Row:
     """The row of a map that the precision does not have; predicted is what was so at a smaller condition number."""
-    row = Row(name, *cell, kappa=kappa, measure="outputs", predicted="unknown", verdict="not-claimed")
+    row = Row(name, *cell[:4], kappa=kappa, measure="outputs", predicted="unknown", verdict="not-claimed")
     row = replace(row, predicted=before.predicted, source=before.source) if before else row
     return replace(row, reason=f"beyond {cell.dtype}: {reason}")
 
@@ -94,7 +98,7 @@ def _goes_on(rows: Sequence[Row]) -> bool:
 
 def _rows(cell: Cell, comparer: Comparer, approximation: Approximation, kappa: float, full: bool) -> list[Row]:
     base = predict(approximation, comparer.change)
-    row = Row(approximation.name, *cell, kappa=kappa, measure="outputs", predicted=base.predicted, source=base.source)
+    row = Row(approximation.name, *cell[:4], kappa=kappa, measure="outputs", predicted=base.predicted, source=base.source)
     if comparer.perturbed > LOST * torch.finfo(comparer.origin.problem.dtype).eps ** 0.5:
         reason = f"beyond {cell.dtype}: rounding moves the outputs of the reparametrised model by {comparer.perturbed:.0e}"
         return [replace(row, verdict="not-claimed", reason=reason)]
@@ -113,43 +117,52 @@ def _rows(cell: Cell, comparer: Comparer, approximation: Approximation, kappa: f
     return rows
 
 
-def _deviations(comparison: Comparison, full: bool) -> dict[Measure, Deviation]:
-    """What is measured; damped steps at the condition number of the table alone."""
-    found: dict[Measure, Deviation] = {"outputs": comparison.undamped(), "parameters": comparison.in_parameters()}
+def _deviations(comparison: Comparison, full: bool) -> Deviations:
+    """What is measured, or why it could not be; damped steps at the condition number of the table alone."""
+    found: Deviations = {
+        "outputs": comparison.undamped(),
+        "parameters": comparison.in_parameters(),
+    }
     if full:
-        found["damped"] = comparison.damped()
         found["damped by T'T"] = comparison.damped_by_metric()
+        try:
+            found["damped"] = comparison.damped()
+        except Exception as error:  # of the approximation's own damped inverse
+            found["damped"] = error
     return found
 
 
-def _judged(
-    row: Row, comparison: Comparison, deviations: dict[Measure, Deviation], theory: Approximation, because: str = ""
-) -> list[Row]:
+def _judged(row: Row, comparison: Comparison, deviations: Deviations, theory: Approximation, because: str = "") -> list[Row]:
     """The rows of all measures, predicted by what is known of an approximation."""
-    change, own = comparison.change, comparison.approximation.own
-    before, outputs = comparison.before.solution, comparison.origin.outputs
-    base, noise = (
-        predict(theory, change),
-        before.condition * len(before.kernel) * torch.finfo(comparison.origin.problem.dtype).eps,
-    )
-    predictions: dict[Measure, Prediction] = {
-        "outputs": through_kernel(base, before.kernel, change, outputs, noise),
-        "parameters": through_kernel(base, before.kernel, change, None, noise),
-        "damped": predict(theory, change, metric=True),
-        "damped by T'T": base,
-    }
-    rows, lost = [], comparison.lost()
+    own, lost, predictions = comparison.approximation.own, comparison.lost(), _predictions(comparison, theory)
+    rows = []
     for measure, deviation in deviations.items():
         one = _predicted(replace(row, measure=measure), predictions[measure], because)
+        if isinstance(deviation, Exception):
+            rows.append(_failed(one, comparison.approximation, deviation, layerwise=True))
+            continue
         one = replace(one, measured=deviation.measured, bound=deviation.bound)
         one = replace(one, cut=comparison.cut()) if measure == "outputs" else one
         one = judged(one, own, lost if measure in ("outputs", "parameters") else "")
         rows.append(_doubted(one) if predictions[measure].doubtful else one)
-    if not change.linear:
+    if not comparison.change.linear:
         one = _predicted(replace(row, measure="order"), predictions["outputs"], because)
-        one = judged_order(replace(one, measured=comparison.order()), own, deviations["outputs"].bound)
+        one = judged_order(replace(one, measured=comparison.order()), own, comparison.undamped().bound)
         rows.append(_doubted(one) if predictions["outputs"].doubtful else one)
     return rows
+
+
+def _predictions(comparison: Comparison, theory: Approximation) -> dict[Measure, Prediction]:
+    """What theory says, measure by measure."""
+    change, outputs, correct = comparison.change, comparison.origin.outputs, comparison.correct
+    base = predict(theory, change)
+    noise = correct.condition * len(correct.kernel) * torch.finfo(comparison.origin.problem.dtype).eps
+    return {
+        "outputs": through_kernel(base, correct.kernel, change, outputs, noise),
+        "parameters": through_kernel(base, correct.kernel, change, None, noise),
+        "damped": predict(theory, change, metric=True),
+        "damped by T'T": base,
+    }
 
 
 def _doubted(row: Row) -> Row:

@@ -56,11 +56,26 @@ class Plan:
         """The cells, those of a problem together, the most costly problems first."""
         costly = sorted(self.models, key=lambda name: MODELS[name].subset is not None)
         return [
-            [Cell(model, data, dtype, family) for family in self.families]
+            [Cell(model, data, dtype, family, who) for who in self._who() for family in self.families]
             for model in costly
             for data in self.data
             for dtype in self.dtypes
         ]
+
+    def cells(self) -> list[Cell]:
+        """All cells in the order of the options; the catalogue before the subjects."""
+        return [
+            Cell(model, data, dtype, family, who)
+            for model in self.models
+            for data in self.data
+            for dtype in self.dtypes
+            for family in self.families
+            for who in self._who()
+        ]
+
+    def _who(self) -> list[str]:
+        """The catalogue, an empty name, if there is something of it to be measured, and the subjects."""
+        return ["", *(subject.name for subject in self.subjects)] if self.approximations else [s.name for s in self.subjects]
 
 
 def measure_spectrum(
@@ -81,16 +96,13 @@ def measure_spectrum(
         The rows, in the order of the plan.
     """
     executor = _Executor(plan, problem_of)
-    cells = [cell for group in plan.groups() for cell in group]
     with one_thread():
         results = run_isolated(
             executor.rows, plan.groups(), jobs=jobs, limit=plan.limit, give_up=executor.given_up, progress=progress
         )
         with closing(results) as pairs:
             found = dict(pairs)
-    order = [Cell(m, d, t, f) for m in plan.models for d in plan.data for t in plan.dtypes for f in plan.families]
-    assert len(order) == len(cells)
-    return tuple(row for cell in order for row in found[cell])
+    return tuple(row for cell in plan.cells() for row in found[cell])
 
 
 class _Executor:
@@ -99,30 +111,40 @@ class _Executor:
     def __init__(self, plan: Plan, problem_of: Callable[[str, str, torch.dtype], Problem]) -> None:
         self.plan = plan
         self.problem_of = problem_of
-        self._origins: dict[tuple[str, str, str], tuple[Origin, list[Approximation]]] = {}
+        self._origins: dict[tuple[str, str, str], Origin] = {}
+        self._chosen: dict[tuple[str, str, str, str], list[Approximation]] = {}
 
     def rows(self, cell: Cell) -> list[Row]:
         """The rows of a cell."""
-        origin, chosen = self._origin(cell)
+        origin = self._origin(cell)
+        chosen = self._approximations(cell, origin)
         to_the_end = cell.family in SHOWN and cell.model.startswith("softmax")
         return list(measured(cell, origin, chosen, self.plan.kappas, TABLE, to_the_end=to_the_end))
 
     def given_up(self, cell: Cell, reason: str) -> list[Row]:
         """The rows of a cell whose process ended or did not react."""
         return [
-            Row(name, *cell, kappa=TABLE, measure="outputs", predicted="unknown", verdict="error", reason=reason)
-            for name in (*self.plan.approximations, *(subject.name for subject in self.plan.subjects))
+            Row(name, *cell[:4], kappa=TABLE, measure="outputs", predicted="unknown", verdict="error", reason=reason)
+            for name in ([cell.subject] if cell.subject else self.plan.approximations)
         ]
 
-    def _origin(self, cell: Cell) -> tuple[Origin, list[Approximation]]:
+    def _origin(self, cell: Cell) -> Origin:
         key = cell[:3]
-        if key not in self._origins:
-            problem = self.problem_of(cell.model, cell.data, getattr(torch, cell.dtype))
-            catalogue: Mapping[str, Approximation] = approximations()
-            chosen = [catalogue[name] for name in self.plan.approximations]
-            chosen += [as_approximation(subject, problem, self.plan.limit, self.plan.seed) for subject in self.plan.subjects]
-            self._origins = {key: (Origin(problem), chosen)}  # one at a time: it holds data and matrices
+        if key not in self._origins:  # one at a time: it holds data and matrices
+            self._origins = {key: Origin(self.problem_of(cell.model, cell.data, getattr(torch, cell.dtype)))}
+            self._chosen = {}
         return self._origins[key]
+
+    def _approximations(self, cell: Cell, origin: Origin) -> list[Approximation]:
+        key = (*cell[:3], cell.subject)
+        if key not in self._chosen:
+            if cell.subject:
+                subject = next(one for one in self.plan.subjects if one.name == cell.subject)
+                self._chosen[key] = [as_approximation(subject, origin.problem, self.plan.limit, self.plan.seed)]
+            else:
+                catalogue: Mapping[str, Approximation] = approximations()
+                self._chosen[key] = [catalogue[name] for name in self.plan.approximations]
+        return self._chosen[key]
 
 
 def breaking(rows: Sequence[Row]) -> Iterator[tuple[Row | None, Row | None]]:

@@ -2,17 +2,19 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from fishergauge.reference import Reparametrization, UndefinedError, gradient
+from fishergauge.reference import ProblemError, Reparametrization, UndefinedError, UnsupportedError, gradient
 from fishergauge.suites.case import SubjectFailed
 from fishergauge.suites.matrix import densified
 from fishergauge.suites.spectrum.approximation import Approximation
 from fishergauge.suites.spectrum.approximations import standards
 from fishergauge.suites.spectrum.origin import DAMPING, Origin, Stepped, summands_of_gradient
 from fishergauge.suites.spectrum.solution import (
+    Solution,
     clear_rank,
     power_iteration,
     solve_on_range,
@@ -22,7 +24,8 @@ from fishergauge.suites.spectrum.solution import (
 )
 
 PAPER_CUTOFF = 1e-8
-EIGENSOLVER = 5.0  # c of its backward error; without sums 2 c is the 10 of T13
+EIGENSOLVER = 5.0  # c of its backward error, a few units in practice; without sums 2 c is the 10 of T13
+CLEAR = 10.0  # how far a deviation must stand above rounding to be fitted
 LENGTHS = 6  # halvings of the step for the fit of an exponent
 FIRST = 1e-2  # the largest change of a coordinate by the longest of these steps
 
@@ -77,6 +80,17 @@ class Comparison:
         )
         self.after = Stepped(raw, matrix, solution)
 
+    @cached_property
+    def correct(self) -> Solution:
+        """The solution whose kernel says where a step may depend on coordinates: of the correct matrix where there is one."""
+        counterpart = self.approximation.counterpart
+        if counterpart is None:
+            return self.before.solution
+        try:
+            return self.origin.stepped(counterpart).solution
+        except (UnsupportedError, UndefinedError, ProblemError):
+            return self.before.solution
+
     def undamped(self) -> Deviation:
         """Of the change of the outputs, in the Fisher norm, by the steps on the range."""
         old, new = self.before.solution, self.after.solution
@@ -126,6 +140,8 @@ class Comparison:
                 pieces.append(_damped(stepped.matrix, metric, slope, damping, outputs, noise))
             else:
                 step = -solve(stepped.raw, slope.clone(), damping)
+                if not bool(step.isfinite().all()):
+                    raise ArithmeticError(f"solve returns entries that are NaN or infinite, at damping {damping:.2g}")
                 pieces.append((step, _factored_amplification(stepped.matrix, step, damping, outputs, noise)))
         return self._deviation(pieces)
 
@@ -148,12 +164,14 @@ class Comparison:
 
         .. math:: \|R\,[(T(\varphi + \varepsilon s_\varphi) - T(\varphi)) / \varepsilon - s_\theta]\| \propto \varepsilon^p
 
-        p is one for an invariant step along a nonlinear map, and zero for one that is not invariant.
+        p is one for an invariant step along a nonlinear map, and zero for one that is not invariant; NaN where the deviation
+        drowns in rounding, as along a map that is linear after all.
         """
         old, new = self.before.solution.step.double(), self.after.solution.step
         lengths = [FIRST / float(new.abs().max()) / 2**k for k in range(LENGTHS)]
         found = [float((self.origin.outputs @ (self.change.push_back(new, length) - old)).norm()) for length in lengths]
-        if min(found) == 0:
+        rounding = self.undamped().bound * float((self.origin.outputs @ old).norm())
+        if not min(found) > CLEAR * rounding:
             return math.nan
         x, y = torch.tensor(lengths).double().log(), torch.tensor(found).double().log()
         return float(((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum())
@@ -162,9 +180,9 @@ class Comparison:
 
     @property
     def _unit(self) -> float:
-        """2 c u: the eigensolver's c, and that of the sums over samples by which matrix and gradient are formed."""
+        """2 c u: c of the eigensolver, of sums over samples (matrix, gradient), of sums over parameters (T, the model)."""
         problem = self.origin.problem
-        return 2 * (EIGENSOLVER + summed(problem.num_samples)) * torch.finfo(problem.dtype).eps
+        return 2 * (EIGENSOLVER + summed(problem.num_samples) + summed(problem.num_parameters)) * torch.finfo(problem.dtype).eps
 
     @property
     def _damping(self) -> float:

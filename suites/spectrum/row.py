@@ -26,7 +26,7 @@ class Row:
             ``unexpected``: predicted not to be, but is; ``unsupported``: the approximation has no meaning there, or says so;
             ``error``: it raised something; ``not-claimed``: nothing is predicted, or rounding leaves nothing to be decided.
         measured: the relative deviation; for ``order`` the fitted exponent.
-        bound: what rounding explains; for ``order`` the distance from one that is allowed.
+        bound: what rounding explains, None where eigenvalues are lost; for ``order`` the distance from one that is allowed.
         reason: of a verdict other than ``holds`` and ``violated``.
         rank: number of eigenvalues above the cut-off in the new coordinates; ``condition``: of the matrix on them.
         cut: the same deviation with the paper's cut-off 1e-8, where that cuts off more; None otherwise.

@@ -129,7 +129,7 @@ def solve_on_range(
 
     Eigenvalues up to :func:`cutoff_of` relative to the largest one of a block in modulus count as zero.
 
-    A symmetric eigensolver is backward stable: for each irreducible block the computed step solves
+    With u the distance from one to the next number (``finfo.eps``): a symmetric eigensolver is backward stable; for each irreducible block the computed step solves
     :math:`(M + E) \hat s = -(g + e)` with :math:`\|E\| \le c u \|M\|` and :math:`\|e\| \le c u \, \|n\|`, where n are the
     moduli of what g is summed up from, so that to first order
 

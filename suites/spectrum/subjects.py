@@ -1,11 +1,12 @@
 """A subject under test as an approximation of the spectrum, with the group that its structure promises."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fishergauge.reference import Problem
+from fishergauge.reference import Problem, eigen_kfac, kfac, quasi_diagonal
 from fishergauge.suites.case import Case, SubjectFailed
 from fishergauge.suites.eigenbasis import basis_condition
 from fishergauge.suites.quantity_cache import QuantityCache
@@ -58,6 +59,7 @@ def as_approximation(subject: Subject, problem: Problem, limit: float = 10.0, se
         solve=solve if subject.solve is not None else None,
         layered=subject.structure in LAYERED,
         magnified=magnified,
+        counterpart=_counterpart(subject, bias, group, quantities),
         own=False,
     )
 
@@ -81,6 +83,30 @@ def promised(subject: Subject, bias: Bias) -> tuple[str | None, str | None]:
         "none": (None, None),
     }
     return groups[subject.structure]
+
+
+def _counterpart(subject: Subject, bias: Bias, group: str | None, quantities: QuantityCache) -> Approximation | None:
+    """The matrix that a subject should have, as far as its kernel goes; None where it is drawn, or nothing is declared."""
+    if subject.drawn or group is None:
+        return None
+    target, sharing = subject.target, subject.sharing
+
+    def exact(per: str) -> Callable[[Problem], Any]:
+        return lambda problem: quantities.restricted(problem, quantities.target(problem, target), per)
+
+    makers: dict[str, Callable[[Problem], Any]] = {
+        "dense": lambda problem: quantities.target(problem, target),
+        "block-diagonal": exact("layer" if bias == "joint" else "parameter"),
+        "diagonal": exact("entry"),
+    }
+    if target != "hessian":
+        makers["quasi-diagonal"] = lambda problem: quasi_diagonal(problem, target)
+        makers["kronecker"] = lambda problem: kfac(problem, target, bias, sharing)
+        makers["eigen-kronecker"] = lambda problem: eigen_kfac(problem, target, bias, sharing)
+    if subject.structure not in makers:
+        return None
+    build = makers[subject.structure]
+    return Approximation(f"counterpart-{subject.name}", subject.name, lambda problem, _: build(problem), group)
 
 
 def _bias(case: Case, subject: Subject) -> Bias:

@@ -33,8 +33,8 @@ def judged(row: Row, own: bool, lost: str = "") -> Row:
             return replace(row, verdict="unexpected", reason="it is invariant, although nothing predicts it")
         return replace(row, verdict="not-claimed", reason=f"rounding alone explains {row.bound:.0e}")
     if lost:
-        reason = f"beyond {row.dtype}: {lost} eigenvalues stand above the cut-off P eps"
-        return replace(row, verdict="not-claimed", reason=reason)
+        reason = f"beyond {row.dtype}: {lost} eigenvalues stand above the cut-off"
+        return replace(row, verdict="not-claimed", bound=None, reason=reason)  # a bound speaks of the eigenvalues that are left
     if not row.bound <= DECIDED:
         return replace(row, verdict="not-claimed", reason=f"beyond {row.dtype}: rounding alone explains {row.bound:.0e}")
     return row if row.measured <= row.bound else replace(row, verdict="violated")
