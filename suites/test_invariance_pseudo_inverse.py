@@ -9,8 +9,10 @@ from torch import Tensor
 from fishergauge.reference import Problem, ggn, gradient
 from fishergauge.suites.spectrum import cell
 from fishergauge.suites.spectrum.approximation import Approximation
+from fishergauge.suites.spectrum.origin import Origin
 from fishergauge.suites.spectrum.row import Row
 from fishergauge.suites.spectrum_cases import CATALOGUE, families_of, row_of, rows_of, small
+from fishergauge.suites.zoo import catalogue_problem
 
 BOTH = ("outputs", "parameters")
 EXACT = ("exact-fisher", "ggn", "hessian", "fisher-layer-blocks", "fisher-parameter-blocks", "kfac-joint", "kfac-separate")
@@ -62,7 +64,7 @@ def of_few_samples(problem: Problem, _: Problem) -> Tensor:
 def of_gradients_of_batches(problem: Problem, _: Problem) -> Tensor:
     """The second moment of the gradients of four batches: covariant, the gradient in its range, of rank four."""
     inputs, targets = problem.batches[0]
-    parts = torch.arange(len(inputs)).split(len(inputs) // 4)
+    parts = torch.split(torch.arange(len(inputs)), len(inputs) // 4)
     rows = torch.stack([gradient(replace(problem, batches=[(inputs[part], targets[part])])) for part in parts])
     return rows.mT @ rows
 
@@ -95,6 +97,23 @@ def test_a_kernel_that_is_overlooked_would_be_red(monkeypatch: pytest.MonkeyPatc
     assert row_of(small("mlp"), "dense", SEEN["few-samples"]).verdict == "violated"
     assert row_of(small("softmax"), "pre-activations", CATALOGUE["exact-fisher"], "parameters").verdict == "violated"
     assert row_of(small("softmax"), "pre-activations", CATALOGUE["exact-fisher"], "outputs").verdict == "holds"
+
+
+def test_single_precision_does_not_refute_what_it_cannot_tell() -> None:
+    """Six samples for twenty parameters: float64 shows that the map mixes the kernel, in float32 rounding hides it."""
+    families = ("scaling", "inputs-affine", "hidden-affine", "dense-layers")
+    exact, rough = (Origin(catalogue_problem("mlp-sigmoid-binary", dtype=dtype)) for dtype in (torch.float64, torch.float32))
+    for family in families:
+        assert told(row_of(exact, family, CATALOGUE["empirical-fisher"])) == ("not invariant", "holds")
+    rows = [row_of(rough, family, CATALOGUE["empirical-fisher"]) for family in families]
+    assert not any(row.red for row in rows)
+    doubted = [row for row in rows if "rounding hides" in row.reason]
+    assert doubted
+    for row in doubted:
+        assert told(row) == ("invariant", "not-claimed")
+        assert row.measured is not None
+        assert row.bound is not None
+        assert row.measured > row.bound
 
 
 # --- the cut-off of the paper -------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def test_every_approximation_is_measured_in_every_way(name: str, dtype: torch.dt
         apart = LAYERED if not FAMILIES[family].layerwise else set()
         measures = MEASURES if FAMILIES[family].linear else (*MEASURES, "order")
         found = [(row.approximation, row.measure) for row in rows if row.family == family and row.verdict != "unsupported"]
-        assert found == [(one, measure) for one in CATALOGUE for measure in measures if one not in apart]
+        assert sorted(found) == sorted((one, measure) for one in CATALOGUE for measure in measures if one not in apart)
         refused = [row.approximation for row in rows if row.family == family and row.verdict == "unsupported"]
         assert refused == [one for one in CATALOGUE if one in apart]
 
@@ -82,12 +82,12 @@ def test_every_approximation_is_measured_in_every_way(name: str, dtype: torch.dt
 def test_a_network_with_biases_shows_the_groups_of_the_theorems(dtype: torch.dtype) -> None:
     rows = [row for row in every_row("mlp", dtype) if row.measure == "outputs" and row.verdict != "unsupported"]
     for row in rows:
-        assert row.measured is not None
-        assert row.bound is not None
         stays = row.family in INVARIANT[row.approximation]
         assert (row.predicted in ("invariant", "first order")) == stays, f"{row.approximation} under {row.family}"
         if dtype == torch.float64:
             assert row.verdict == "holds"
+            assert row.measured is not None
+            assert row.bound is not None
             assert row.measured <= row.bound < 1e-5 if stays else row.measured > max(1e-3, 1e3 * row.bound)
 
 
@@ -116,7 +116,7 @@ def test_in_single_precision_invariance_is_seen_as_well() -> None:
 @pytest.mark.parametrize("name", ["linear-gaussian", "linear-regression"])
 def test_exact_blocks_lend_their_group_to_a_factorisation(name: str) -> None:
     rows = {(row.approximation, row.family): row for row in every_row(name, torch.float64) if row.measure == "outputs"}
-    for family in LAYERWISE:
+    for family in LAYERWISE - {"hidden-affine"}:
         row = rows["ekfac-joint", family]
         assert (row.predicted, row.verdict) == ("invariant", "holds")
         assert row.source.startswith("T8: the blocks are exact") == (family not in INVARIANT["ekfac-joint"])

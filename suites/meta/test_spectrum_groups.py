@@ -1,6 +1,6 @@
 """The predicates of the groups: maps inside and outside, and closure under products and inverses."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
@@ -48,11 +48,12 @@ def kronecker(seed: int, kind: str, joint: bool) -> Tensor:
     """B kron A for each layer's [W, b], or with A = diag(Omega, 1) for weights and B for biases."""
     draws = source(f"{kind} {joint}", seed)
     T = torch.zeros(SIZE, SIZE).double()
-    make = {
+    makers: dict[str, Callable[[int], Tensor]] = {
         "general": lambda n: conditioned(n, 5.0, draws),
         "conformal": lambda n: 1.7 * orthogonal(n, draws),
         "orthogonal": lambda n: orthogonal(n, draws),
-    }[kind]
+    }
+    make = makers[kind]
     for weight, bias, outside, inside in SHAPES:
         if joint:
             places = torch.cat([INDEX[weight], INDEX[bias]], 1).flatten()
@@ -83,7 +84,7 @@ def signed_permutation(seed: int) -> Tensor:
     return monomial(seed).sign()
 
 
-MEMBERS: Mapping[str, object] = {
+MEMBERS: Mapping[str, Callable[[int], Tensor]] = {
     "all": all_maps,
     "layers": lambda seed: within("layer", seed),
     "parameters": lambda seed: within("parameter", seed),
@@ -117,9 +118,7 @@ INSIDE: dict[str, set[str]] = {
 
 
 def member(group: str, seed: int) -> Tensor:
-    draw = MEMBERS[group]
-    T: Tensor = draw(seed)  # type: ignore[operator]
-    return T
+    return MEMBERS[group](seed)
 
 
 def groups_of(T: Tensor) -> set[str]:
@@ -184,3 +183,13 @@ def test_parameters_that_are_laid_out_otherwise_are_no_blocks() -> None:
     change = reparametrized(PROBLEM, "joint-kronecker", 50.0)
     assert len(change.problem.parameters) == 2
     assert not contains("parameters", change)
+
+
+def test_a_bias_that_depends_on_weights_of_another_unit_is_no_map_unit_by_unit() -> None:
+    T = member("units", 0)
+    assert contains("units", change_of(T))
+    T[INDEX["0.bias"][1, 0], INDEX["0.weight"][0, 2]] = 1.0
+    assert not contains("units", change_of(T))
+    T = member("units", 0)
+    T[INDEX["0.weight"][0, 2], INDEX["0.bias"][0, 0]] = 1.0  # and weights do not depend on the bias
+    assert not contains("units", change_of(T))

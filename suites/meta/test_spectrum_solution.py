@@ -187,6 +187,18 @@ def test_no_perturbation_moves_a_step_by_more_than_the_bound(kind: str, seed: in
         assert _observed(M, g, through, _worst_error(M, g, through)) <= amplification / 0.95
 
 
+def test_outputs_that_see_the_kernel_see_the_range_turn_into_it() -> None:
+    M = symmetric(SPECTRA["singular"])
+    g = M @ normal(SIZE, name="g")
+    found = solved(M, g)
+    s = found.step / found.step.norm()
+    R = torch.cat([s[None], 1e4 * found.kernel.mT])  # the step itself, and all that leaves the range
+    amplification = solved(M, g, R).amplification
+    moved = max(_observed(M, g, R, _random_error(M, k)) for k in range(50))
+    assert amplification / 1000 <= moved <= amplification
+    assert moved > 100 * solved(M, g, s[None]).amplification
+
+
 @pytest.mark.parametrize("kind", ["definite", "indefinite"])
 def test_the_worst_perturbation_reaches_the_bound(kind: str) -> None:
     M = symmetric(SPECTRA[kind])

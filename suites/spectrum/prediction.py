@@ -75,15 +75,15 @@ def through_kernel(
 ) -> Prediction:
     r"""The prediction for the pseudo-inverse of a singular matrix.
 
-    If M is covariant and g in its range, as it is for an exact and an empirical Fisher, the step in the new coordinates, pushed
-    back, is the :math:`s' = T T' y` with y in the range of M and :math:`M s' = -g`. It differs from :math:`s = -M^+ g` by an element of the kernel. With an orthonormal basis Z
-    of the kernel,
+    If M is covariant and g in its range, as it is for an exact and an empirical Fisher, the step in the new coordinates,
+    pushed back, is the :math:`s' = T T' y` with y in the range of M and :math:`M s' = -g`. It differs from :math:`s = -M^+
+    g` by an element of the kernel. With an orthonormal basis Z of the kernel,
 
     .. math:: s' - s = Z Z' T T' (I - Z Z') \, y.
 
-    Seen through R, this is zero for every such gradient if and only if :math:`R Z \cdot Z' T T' (I - Z Z') = 0`: the map does not
-    mix kernel and range (in the parameters, R = I), or what it mixes into the kernel is not seen (in the outputs, where the
-    kernel of M lies in that of J).
+    Seen through R, this is zero for every such gradient if and only if :math:`R Z \cdot Z' T T' (I - Z Z') = 0`: the map
+    does not mix kernel and range (in the parameters, R = I), or what it mixes into the kernel is not seen (in the outputs,
+    where the kernel of M lies in that of J).
 
     Args:
         prediction: without regard to the kernel.

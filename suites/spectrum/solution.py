@@ -129,9 +129,9 @@ def solve_on_range(
 
     Eigenvalues up to :func:`cutoff_of` relative to the largest one of a block in modulus count as zero.
 
-    With u the distance from one to the next number (``finfo.eps``): a symmetric eigensolver is backward stable; for each irreducible block the computed step solves
-    :math:`(M + E) \hat s = -(g + e)` with :math:`\|E\| \le c u \|M\|` and :math:`\|e\| \le c u \, \|n\|`, where n are the
-    moduli of what g is summed up from, so that to first order
+    With u the distance from one to the next number (``finfo.eps``): a symmetric eigensolver is backward stable; for each
+    irreducible block the computed step solves :math:`(M + E) \hat s = -(g + e)` with :math:`\|E\| \le c u \|M\|` and
+    :math:`\|e\| \le c u \, \|n\|`, where n are the moduli of what g is summed up from, so that to first order
 
     .. math::
         \|R (\hat s - s)\| \le 2 c u \, \|R M^+\| \max(\|M\| \|s\|, \|n\|) =: 2 c u \, K \|R s\|
