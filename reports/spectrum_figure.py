@@ -16,7 +16,8 @@ from fishergauge.suites.spectrum.row import Row
 from fishergauge.suites.wording import number
 
 WIDTH, HEIGHT = 7.2, 4.5  # inches: the width of a page
-LOWEST, HIGHEST = -16, 0
+LOWEST: Mapping[str, int] = {"float64": -16, "float32": -8}  # of the colours; rounding is smaller
+HIGHEST = 0
 COLOURS = "cividis"
 RED = "#D50000"
 PREFERRED = "mlp"
@@ -24,6 +25,11 @@ MATRIX = (0.238, 0.325, 0.33, 0.58)  # left, bottom, width, height in parts of t
 LINES = (0.672, 0.245, 0.322, 0.705)
 DOTS = "=~"
 HATCHED: Mapping[str, Any] = {"facecolor": "white", "edgecolor": "#888888", "hatch": "//////", "linewidth": 0}
+UNDECIDED: Mapping[str, Any] = {"facecolor": "#e4e4e4", "edgecolor": "none", "linewidth": 0}
+CONTRADICTED: Mapping[str, Any] = {"facecolor": RED, "edgecolor": "none", "linewidth": 0}
+SIGN: Mapping[str, Any] = {"linestyle": "none", "marker": "$?$", "color": "#666666", "markersize": 3.6, "markeredgewidth": 0.2}
+STAR: Mapping[str, Any] = {"linestyle": "none", "marker": (6, 2, 0), "markersize": 3, "markeredgewidth": 0.5}
+CROSS: Mapping[str, Any] = {"linestyle": "none", "marker": "x", "color": "white", "markersize": 4, "markeredgewidth": 1.1}
 FAMILY_KINDS = ("layer-wise linear", "general linear", "nonlinear")
 STYLE = {"font.size": 7, "axes.titlesize": 7.5, "axes.linewidth": 0.6, "pdf.fonttype": 42, "hatch.linewidth": 0.5}
 KINDS: Mapping[str, Sequence[str]] = {  # between thin separators; what is in none is a subject
@@ -91,38 +97,49 @@ def _draw_matrix(figure: Any, rows: Sequence[Row], families: Sequence[str], labe
         (f for f in families if any((name, f) in entries for name in names)), key=lambda f: FAMILY_KINDS.index(_kind_of(f))
     )
     axes = figure.add_axes(MATRIX)
-    values = [[_colour(entries.get((name, family))) for family in chosen] for name in names]
-    image = axes.imshow(values, cmap=COLOURS, vmin=LOWEST, vmax=HIGHEST, aspect="auto", interpolation="nearest")
+    lowest = LOWEST[table_dtype(rows)]
+    values = [[_colour(entries.get((name, family)), lowest) for family in chosen] for name in names]
+    image = axes.imshow(values, cmap=COLOURS, vmin=lowest, vmax=HIGHEST, aspect="auto", interpolation="nearest")
     for i, name in enumerate(names):
         for j, family in enumerate(chosen):
             if (name, family) in entries:
-                _mark(axes, j, i, entries[name, family])
+                _mark(axes, j, i, entries[name, family], lowest)
     axes.set_xticks(range(len(chosen)), chosen, rotation=90)
     axes.set_yticks(range(len(names)), [labels.get(name, name) for name in names], fontsize=6.5)
     axes.tick_params(length=0, pad=2)
     _separate(axes, [_kind(name) for name in names], [_kind_of(family) for family in chosen])
     which = model if model is not None else "worst of the models"
     axes.set_title(f"(a) {which}, {table_dtype(rows)}, $\\kappa$ = {number(TABLE)}", loc="left", pad=20)
-    _bar(figure, image)
-    _legend(figure, any(entry.red for entry in entries.values()))
+    _bar(figure, image, lowest)
+    _legend(figure, [entries[key] for key in entries if key[1] in chosen])
 
 
-def _colour(entry: Entry | None) -> float:
+def _colour(entry: Entry | None, lowest: float) -> float:
     """The exponent within the range of the colours; not a number where nothing was measured."""
-    return math.nan if entry is None else max(entry.exponent, LOWEST)
+    return math.nan if entry is None else max(entry.exponent, lowest)
 
 
-def _mark(axes: Any, x: int, y: int, entry: Entry) -> None:
-    """A dot where invariance is predicted, a ring where it is to first order, hatching for unsupported, red for wrong."""
+def _mark(axes: Any, x: int, y: int, entry: Entry, lowest: float) -> None:
+    """A dot where invariance is predicted, a ring where it is to first order, an asterisk where nothing is promised.
+
+    What is not decidable is grey with a question mark, what is unsupported hatched, what is contradicted red with a white
+    cross.
+    """
     patch = require("matplotlib.patches").Rectangle
-    if entry.expected == "-":
-        axes.add_patch(patch((x - 0.5, y - 0.5), 1, 1, **HATCHED))
-    colour = "white" if entry.exponent < (LOWEST + HIGHEST) / 2 else "black"
+    ground = {"-": HATCHED, "?": UNDECIDED}.get(entry.expected)
+    if ground is not None:
+        axes.add_patch(patch((x - 0.5, y - 0.5), 1, 1, **ground))
+    colour = "white" if entry.exponent < (lowest + HIGHEST) / 2 else "black"
     if entry.expected in DOTS:
         face = colour if entry.expected == "=" else "none"
         axes.plot([x], [y], "o", markersize=2.8, markerfacecolor=face, markeredgecolor=colour, markeredgewidth=0.7, zorder=4)
+    elif entry.expected == "*":
+        axes.plot([x], [y], **STAR, color=colour, zorder=4)
+    elif entry.expected == "?" and not entry.red:
+        axes.plot([x], [y], **SIGN, zorder=4)
     if entry.red:
-        axes.add_patch(patch((x - 0.42, y - 0.42), 0.84, 0.84, fill=False, edgecolor=RED, linewidth=1.4, zorder=5))
+        axes.add_patch(patch((x - 0.5, y - 0.5), 1, 1, **CONTRADICTED, zorder=5))
+        axes.plot([x], [y], **CROSS, zorder=6)
 
 
 def _kind(name: str) -> str:
@@ -160,28 +177,47 @@ def _separate(axes: Any, kinds: Sequence[str], columns: Sequence[str]) -> None:
         )
 
 
-def _bar(figure: Any, image: Any) -> None:
+def _bar(figure: Any, image: Any, lowest: int) -> None:
     """The colours below the names of the families."""
     left, _, width, _ = MATRIX
     axes = figure.add_axes((left, 0.105, width, 0.016))
-    bar = figure.colorbar(image, cax=axes, orientation="horizontal", ticks=range(LOWEST, HIGHEST + 1, 4))
+    bar = figure.colorbar(image, cax=axes, orientation="horizontal", ticks=range(lowest, HIGHEST + 1, -lowest // 4))
     bar.ax.tick_params(length=2, pad=1.5)
     bar.outline.set_linewidth(0.4)
     figure.text(left - 0.012, 0.113, "$\\log_{10}$ of the deviation", ha="right", va="center")
 
 
-def _legend(figure: Any, red: bool) -> None:
+def _legend(figure: Any, entries: Sequence[Entry]) -> None:
     line, patch = require("matplotlib.lines").Line2D, require("matplotlib.patches").Patch
+    shown = {entry.expected for entry in entries}
     dot = {"linestyle": "none", "marker": "o", "color": "black", "markersize": 3, "markeredgewidth": 0.7}
-    handles: list[Any] = [
-        line([], [], **dot, label="predicted invariant"),
-        line([], [], **dot, markerfacecolor="none", label="to first order"),
-        patch(**HATCHED, label="unsupported"),
-        patch(facecolor="white", edgecolor="#999999", linewidth=0.4, label="no map"),
-    ]
-    handles += [patch(fill=False, edgecolor=RED, linewidth=1.4, label="contradicted")] if red else []
-    options = {"frameon": False, "handlelength": 1.1, "handleheight": 0.9, "columnspacing": 1.2, "handletextpad": 0.4}
+    blank = {"facecolor": "white", "edgecolor": "#999999", "linewidth": 0.4}
+    handles: dict[str, Any] = {
+        "predicted invariant": line([], [], **dot),
+        "to first order": line([], [], **dot, markerfacecolor="none"),
+    }
+    if "*" in shown:
+        handles["nothing promised"] = line([], [], **STAR, color="black")
+    handles["unsupported"] = patch(**HATCHED)
+    if "?" in shown:
+        handles["not decidable"] = (patch(**UNDECIDED), line([], [], **SIGN))
+    handles["no map"] = patch(**blank)
+    if any(entry.red for entry in entries):
+        handles["contradicted"] = (patch(**CONTRADICTED), line([], [], **CROSS))
+    options: dict[str, Any] = {
+        "frameon": False,
+        "handlelength": 1.1,
+        "handleheight": 0.9,
+        "columnspacing": 1.2,
+        "handletextpad": 0.4,
+    }
     place = ((MATRIX[0] + MATRIX[2]) / 2 + 0.01, 0.0)
-    figure.legend(
-        handles=handles, loc="lower center", bbox_to_anchor=place, ncols=3, borderaxespad=0.2, labelspacing=0.25, **options
-    )
+    options |= {
+        "loc": "lower center",
+        "bbox_to_anchor": place,
+        "ncols": (len(handles) + 1) // 2,
+        "borderaxespad": 0.2,
+        "borderpad": 0.1,
+        "labelspacing": 0.25,
+    }
+    figure.legend(list(handles.values()), list(handles), **options)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from fishergauge.reference import FAMILIES
@@ -18,7 +19,16 @@ METHODS: Mapping[str, tuple[str, str, str]] = {  # Okabe and Ito's colours; mark
 }
 MODELS = ("softmax", "softmax-reduced", "mlp")
 FIRST, SECOND = ("scaling",), ("kronecker", "inputs-linear", "pre-activations")
-FLOOR, CEILING = 1e-17, 1e3  # of the axes; what is larger leaves them
+CROSS: Mapping[str, Any] = {"marker": "x", "markersize": 2.6, "markeredgewidth": 0.6}
+CONTRADICTED: Mapping[str, Any] = {
+    "marker": "X",
+    "markersize": 6.5,
+    "markerfacecolor": "#D50000",
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.5,
+}
+FLOORS: Mapping[str, float] = {"float64": 1e-17, "float32": 1e-9}
+CEILING = 1e3  # of the axes; what is larger leaves them
 
 
 def line_model(rows: Sequence[Row]) -> str:
@@ -52,12 +62,12 @@ def draw_lines(figure: Any, rows: Sequence[Row], area: tuple[float, float, float
     left, bottom, width, height = area
     gap = 0.012
     wide, high = (width - gap * (len(dtypes) - 1)) / len(dtypes), (height - 0.055 * (len(families) - 1)) / len(families)
-    largest = max(row.kappa for row in own)
+    largest, floor = max(row.kappa for row in own), FLOORS[dtypes[0]]
     for i, family in enumerate(families):
         for j, dtype in enumerate(dtypes):
             place = (left + j * (wide + gap), bottom + height - high - i * (high + 0.055), wide, high)
             axes = figure.add_axes(place)
-            _panel(axes, [row for row in own if (row.family, row.dtype) == (family, dtype)], largest)
+            _panel(axes, [row for row in own if (row.family, row.dtype) == (family, dtype)], largest, floor)
             axes.set_title(f"({'bcde'[i * len(dtypes) + j]}) {family}, {dtype}", loc="left", pad=3)
             axes.tick_params(labelleft=j == 0, labelbottom=i == len(families) - 1)
     figure.text(
@@ -68,41 +78,53 @@ def draw_lines(figure: Any, rows: Sequence[Row], area: tuple[float, float, float
         va="top",
     )
     figure.text(left - 0.055, bottom + height / 2, "relative deviation of the outputs", va="center", ha="right", rotation=90)
-    _legend(figure, own, (1.0, 0.0))
+    _legend(figure, [row for row in own if row.family in families and row.approximation in METHODS], (1.0, 0.0))
 
 
-def _panel(axes: Any, rows: Sequence[Row], largest: float) -> None:
+def _panel(axes: Any, rows: Sequence[Row], largest: float, floor: float) -> None:
     for method, (_, colour, marker) in METHODS.items():
         line = sorted((row for row in rows if row.approximation == method), key=lambda row: row.kappa)
         if not line:
             continue
-        kappas = [row.kappa for row in line]
-        heights = [_inside(row.measured) for row in line]
-        axes.plot(kappas, heights, color=colour, linewidth=0.9, zorder=3)
-        for decided in (True, False):
-            points = [(k, h) for k, h, row in zip(kappas, heights, line, strict=True) if (row.verdict == "holds") == decided]
-            face = colour if decided else "white"
-            style = {"markersize": 2.8, "markerfacecolor": face, "markeredgecolor": colour, "markeredgewidth": 0.6}
-            axes.plot([k for k, _ in points], [h for _, h in points], marker, linestyle="none", zorder=4, **style)
-        bounds = [
-            (row.kappa, _inside(row.bound)) for row in line if row.predicted == "invariant" and row.verdict != "not-claimed"
-        ]
-        axes.plot([k for k, _ in bounds], [b for _, b in bounds], color=colour, linewidth=0.7, linestyle=(0, (4, 2)), zorder=2)
+        _curve(axes, line, (colour, marker), floor)
+        bounds = [row for row in line if row.predicted == "invariant" and row.verdict != "not-claimed"]
+        heights = [_inside(row.bound, floor) for row in bounds]
+        axes.plot([row.kappa for row in bounds], heights, color=colour, linewidth=0.7, linestyle=(0, (4, 2)), zorder=2)
         if method == "exact-fisher":
-            cuts = [_inside(row.cut if row.cut is not None else row.measured) for row in line]
+            cuts = [_inside(row.cut if row.cut is not None else row.measured, floor) for row in line]
+            kappas = [row.kappa for row in line]
             axes.plot(kappas, cuts, color=colour, linewidth=1.1, linestyle=(0, (1, 1.2)), zorder=3)
     ticks = [10.0**k for k in range(2, math.ceil(math.log10(largest)) + 1, 4)]
-    axes.set(xscale="log", yscale="log", xlim=(3, 3 * largest), ylim=(FLOOR, CEILING), yticks=[1e-16, 1e-12, 1e-8, 1e-4, 1])
+    axes.set(xscale="log", yscale="log", xlim=(3, 3 * largest), ylim=(floor, CEILING))
     axes.set_xticks(ticks)
+    axes.set_yticks([height for height in (1e-16, 1e-12, 1e-8, 1e-4, 1) if height > floor])
     axes.minorticks_off()
     axes.grid(True, which="major", linewidth=0.3, color="#cccccc")
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(length=2, pad=2)
 
 
-def _inside(value: float | None) -> float:
+def _curve(axes: Any, line: Sequence[Row], look: tuple[str, str], floor: float) -> None:
+    """Deviations along the condition number: thin with crosses where nothing is decidable, red where contradicted."""
+    colour, marker = look
+    places = [(row.kappa, _inside(row.measured, floor)) for row in line]
+    for (one, other), row in zip(pairwise(places), line[1:], strict=True):
+        width = 0.35 if row.verdict == "not-claimed" else 0.9
+        axes.plot(*zip(one, other, strict=True), color=colour, linewidth=width, zorder=3)
+    marks = {
+        "holds": {"marker": marker, "markersize": 2.8, "markeredgewidth": 0.6, "color": colour, "zorder": 4},
+        "not-claimed": {**CROSS, "color": colour, "zorder": 4},
+        "red": {**CONTRADICTED, "zorder": 6},
+    }
+    for kind, style in marks.items():
+        chosen = [place for place, row in zip(places, line, strict=True) if kind == ("red" if row.red else row.verdict)]
+        if chosen:
+            axes.plot(*zip(*chosen, strict=True), linestyle="none", **style)
+
+
+def _inside(value: float | None, floor: float) -> float:
     """A deviation that a logarithm can show: zeros at the lower edge."""
-    return max(value, FLOOR) if value is not None and math.isfinite(value) else math.nan
+    return max(value, floor) if value is not None and math.isfinite(value) else math.nan
 
 
 def _legend(figure: Any, rows: Sequence[Row], place: tuple[float, float]) -> None:
@@ -118,8 +140,10 @@ def _legend(figure: Any, rows: Sequence[Row], place: tuple[float, float]) -> Non
         handles.append(
             line([], [], color=METHODS["exact-fisher"][1], linewidth=1.1, linestyle=(0, (1, 1.2)), label="cut-off $10^{-8}$")
         )
-    hollow = {"markerfacecolor": "white", "markeredgecolor": grey, "markeredgewidth": 0.6}
-    handles.append(line([], [], linestyle="none", marker="o", markersize=2.8, label="not decidable", **hollow))
+    if any(row.verdict == "not-claimed" for row in rows):
+        handles.append(line([], [], linestyle="none", color=grey, label="not decidable", **CROSS))
+    if any(row.red for row in rows):
+        handles.append(line([], [], linestyle="none", label="contradicted", **CONTRADICTED))
     options = {
         "frameon": False,
         "handlelength": 1.8,

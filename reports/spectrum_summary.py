@@ -1,4 +1,4 @@
-"""What the rows of a spectrum say, condensed: a matrix of deviations, where invariance breaks, what damping costs."""
+"""What the rows of a spectrum say, condensed: a matrix of deviations, what damping costs, what the pseudo-inverse costs."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from statistics import median
 from typing import NamedTuple
 
 from fishergauge.reference import FAMILIES
-from fishergauge.suites.spectrum.execution import TABLE, breaking
+from fishergauge.suites.spectrum.execution import TABLE
 from fishergauge.suites.spectrum.row import Row
 from fishergauge.suites.spectrum.verdict import DECIDED
 
@@ -16,24 +16,29 @@ MARKS = {
     "~": "to first order, as predicted",
     "x": "not invariant, as predicted",
     "/": "predicted for some of the models only, and so it is",
-    "?": "nothing predicted, or not decidable in this precision",
+    "?": "not decidable in this precision",
+    "*": "nothing promised, measured for information",
     "!": "contradicted, see below",
 }
 KEPT = ("invariant", "first order")
+JUDGED = ("holds", "violated", "unexpected")
 
 
 class Entry(NamedTuple):
     """An approximation and a family.
 
     Args:
-        deviation: the largest over models and data; None where nothing was measured.
-        expected: a mark that says what was predicted, one of :data:`MARKS`; ``-`` for unsupported.
+        deviation: the largest over the models and data where measurement decides; where nothing is promised, over those where
+            rounding explains less; None where there is none.
+        expected: a mark that says what was predicted there, one of :data:`MARKS`; ``-`` for unsupported.
         red: whether some row contradicts it, also in another precision, measure or at another condition number.
+        undecided: how many rows are left out, as nothing can be decided.
     """
 
     deviation: float | None
     expected: str
     red: bool = False
+    undecided: int = 0
 
     @property
     def mark(self) -> str:
@@ -83,93 +88,28 @@ def matrix(rows: Sequence[Row], model: str | None = None) -> dict[tuple[str, str
 
 
 def _entry(rows: Sequence[Row], red: bool) -> Entry:
-    measured = [row.measured for row in rows if row.measured is not None]
+    """Number and mark of the same rows: of those that are decided, or else of those of which nothing is promised."""
+    decided = [row for row in rows if row.verdict in JUDGED]
+    told = [row for row in rows if not row.promised and row.bound is not None and row.bound <= DECIDED]
+    undecided = sum(row.verdict == "not-claimed" for row in rows if row not in told)
+    measured = [row.measured for row in decided or told if row.measured is not None]
     if not measured:
-        return Entry(None, "?" if any(row.verdict == "not-claimed" for row in rows) else "-", red)
-    predicted = {row.predicted for row in rows if row.measured is not None and row.verdict != "not-claimed"}
+        unsupported = any(row.verdict == "unsupported" for row in rows)
+        return Entry(None, "?" if undecided else "-" if unsupported else "!", red, undecided)
+    predicted = {row.predicted for row in decided}
     alone = {"invariant": "=", "first order": "~", "not invariant": "x"}
-    return Entry(max(measured), "?" if not predicted else "/" if len(predicted) > 1 else alone.get(predicted.pop(), "?"), red)
+    mark = "*" if not decided else "/" if len(predicted) > 1 else alone.get(predicted.pop(), "?")
+    return Entry(max(measured), mark, red, undecided)
 
 
-class Break(NamedTuple):
-    """Where the invariance of an approximation under a family ends, on one problem in one precision.
-
-    Args:
-        held: the last row that holds; None if none does.
-        broken: the first that does not; None where nothing breaks up to the largest condition number.
-        cut: the first row that the cut-off 1e-8 breaks, before anything else does.
-    """
-
-    held: Row | None
-    broken: Row | None
-    cut: Row | None = None
-
-    @property
-    def row(self) -> Row:
-        """Either of them, for what they share."""
-        found = self.held or self.broken
-        assert found is not None
-        return found
-
-    @property
-    def reach(self) -> tuple[float, bool, float]:
-        """For comparison: how far it holds, and with how much of the bound to spare."""
-        spare = (self.held.bound or 0.0) / self.held.measured if self.held and self.held.measured else math.inf
-        return self.held.kappa if self.held else 0.0, self.broken is None, spare
-
-    @property
-    def why(self) -> str:
-        """What ends it, in a word or two."""
-        row = self.broken
-        if row is None:
-            return ""
-        if row.verdict != "not-claimed":
-            return row.verdict
-        if row.rank is None or row.bound is None:
-            return "rounding"
-        lost = row.rank != self.held.rank if self.held else row.bound <= DECIDED
-        return "rank lost" if lost else "rounding"
-
-
-def breaks(rows: Sequence[Row]) -> list[Break]:
-    """Where invariance breaks, for each approximation, family, model, data set and precision for which it is predicted.
-
-    Args:
-        rows: of a spectrum.
-    """
-    cuts: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        counts = row.measure == "outputs" and row.predicted == "invariant"
-        if counts and row.cut is not None and row.bound is not None and row.cut > row.bound:
-            cuts.setdefault(_line(row), []).append(row)
-    found = []
-    for held, broken in breaking(rows):
-        one = Break(held, broken)
-        if held is None and broken is not None and broken.verdict == "unsupported":
-            continue  # it has no meaning there
-        first = min(cuts.get(_line(one.row), []), key=lambda row: row.kappa, default=None)
-        earlier = first is not None and (broken is None or first.kappa < broken.kappa)
-        found.append(one._replace(cut=first) if earlier else one)
-    return found
-
-
-def _line(row: Row) -> tuple[str, ...]:
+def line_of(row: Row) -> tuple[str, ...]:
+    """What rows at different condition numbers share."""
     return row.model, row.data, row.dtype, row.family, row.approximation
-
-
-def worst_break(found: Iterable[Break]) -> Break | None:
-    """The one that holds least far."""
-    return min(found, key=lambda one: one.reach, default=None)
-
-
-def worst_cut(found: Iterable[Break]) -> Row | None:
-    """The row at the smallest condition number at which the cut-off 1e-8 breaks something first."""
-    return min((one.cut for one in found if one.cut is not None), key=lambda row: row.kappa, default=None)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What damping costs an approximation where it is invariant without.
+    """What damping costs an approximation where it is invariant without, in the cells where all of it is decided.
 
     Args:
         cells: their number.
@@ -192,13 +132,14 @@ def damping_costs(rows: Sequence[Row]) -> dict[str, Cost]:
     cells: dict[tuple[str, ...], dict[str, Row]] = {}
     for row in rows:
         if at_table(row) and row.dtype == dtype and row.measured is not None:
-            cells.setdefault(_line(row), {})[row.measure] = row
+            cells.setdefault(line_of(row), {})[row.measure] = row
     taken: dict[str, list[tuple[float, float, float]]] = {}
     for cell in cells.values():
         if {"outputs", "damped", "damped by T'T"} <= set(cell):
             rest, metric, damped = cell["outputs"], cell["damped by T'T"], cell["damped"]
             kept = rest.verdict == "holds" and rest.predicted == metric.predicted == "invariant"
-            if kept and damped.predicted == "not invariant":
+            decided = all(row.verdict in JUDGED for row in (metric, damped))
+            if kept and decided and damped.predicted == "not invariant":
                 values = [row.measured for row in (rest, metric, damped) if row.measured is not None]
                 taken.setdefault(rest.approximation, []).append((values[0], values[1], values[2]))
     return {
@@ -209,7 +150,7 @@ def damping_costs(rows: Sequence[Row]) -> dict[str, Cost]:
 
 @dataclass(frozen=True)
 class KernelCost:
-    """What the pseudo-inverse costs on a model.
+    """What the pseudo-inverse costs on a model, in the cells where outputs and parameters are decided.
 
     Args:
         outputs: the largest deviation of the outputs in the cells where they are predicted invariant, and their number.
@@ -234,11 +175,11 @@ def kernel_costs(rows: Sequence[Row]) -> dict[str, KernelCost]:
     pairs: dict[str, dict[tuple[str, ...], dict[str, Row]]] = {}
     for row in rows:
         if at_table(row) and row.dtype == dtype and row.measure in ("outputs", "parameters") and row.measured is not None:
-            pairs.setdefault(row.model, {}).setdefault(_line(row), {})[row.measure] = row
+            pairs.setdefault(row.model, {}).setdefault(line_of(row), {})[row.measure] = row
     found = {}
     for model, cells in pairs.items():
         kept = [cell for cell in cells.values() if len(cell) == 2 and cell["outputs"].predicted == "invariant"]
-        kept = [cell for cell in kept if cell["outputs"].verdict == "holds"]
+        kept = [cell for cell in kept if cell["outputs"].verdict == "holds" and cell["parameters"].verdict in JUDGED]
         if not kept:
             continue
         agree = [cell["parameters"] for cell in kept if cell["parameters"].predicted == "invariant"]
@@ -246,7 +187,7 @@ def kernel_costs(rows: Sequence[Row]) -> dict[str, KernelCost]:
         values = [row.measured or 0.0 for row in mixed]
         found[model] = KernelCost(
             (max((cell["outputs"].measured or 0.0 for cell in kept), default=0.0), len(kept)),
-            (max((row.measured or 0.0 for row in agree if row.verdict == "holds"), default=0.0), len(agree)),
+            (max((row.measured or 0.0 for row in agree), default=0.0), len(agree)),
             (min(values, default=0.0), max(values, default=0.0), len(mixed)),
             tuple(dict.fromkeys(row.family for row in mixed)),
         )

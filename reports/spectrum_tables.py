@@ -4,20 +4,19 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from fishergauge.reports.spectrum_breaks import break_section
+from fishergauge.reports.spectrum_coincidences import coincidence_line, coincidence_section
 from fishergauge.reports.spectrum_section import Section
 from fishergauge.reports.spectrum_summary import (
+    JUDGED,
     KEPT,
     MARKS,
-    Break,
     Entry,
     at_table,
-    breaks,
     damping_costs,
     kernel_costs,
     matrix,
     table_dtype,
-    worst_break,
-    worst_cut,
 )
 from fishergauge.suites.record import VERDICTS
 from fishergauge.suites.spectrum.execution import TABLE
@@ -45,7 +44,6 @@ SHORT: Mapping[str, str] = {
     "exp": "exp",
     "spherical": "sphe",
 }
-DTYPES = ("float64", "float32")
 HUGE = 99  # an exponent from here on is shown as this
 
 
@@ -62,10 +60,13 @@ def matrix_section(rows: Sequence[Row], families: Sequence[str], full: bool) -> 
     table = [[name, *(_shown(entries.get((name, family)), full) for family in families)] for name in names]
     head = ["approximation", *(family if full else SHORT.get(family, family[:4]) for family in families)]
     legend = "; ".join(f"{mark} {text}" for mark, text in MARKS.items())
-    below = [f"{legend}; - unsupported; blank: no map of the family for these models; -oo: exactly zero."]
+    counted = "; 2?: two more that are not decidable" if full else ""
+    below = [f"{legend}; - unsupported{counted}; blank: no map of the family for these models; -oo: exactly zero."]
     if not full:
         below.append(", ".join(f"{SHORT[name]} {name}" for name in families if name in SHORT and SHORT[name] != name) + ".")
-    above = f"log10 of the worst relative deviation of the outputs over models and data, {table_dtype(rows)}, undamped."
+        below += filter(None, [coincidence_line(rows)])
+    dtype = table_dtype(rows)
+    above = f"log10 of the worst relative deviation of the outputs over models and data, as far as decided, {dtype}, undamped."
     return Section(f"Invariance at kappa = {number(TABLE)}", head, table, [above], below)
 
 
@@ -75,59 +76,9 @@ def _shown(entry: Entry | None, full: bool) -> str:
     if entry.deviation is None:
         return entry.mark
     exponent = entry.exponent
+    left = f", {entry.undecided}?" if entry.undecided else ""
     text = "-oo" if exponent == -math.inf else f"{exponent:.1f}" if full else str(round(min(exponent, HUGE)))
-    return f"{text} {entry.mark}" if full else f"{text}{entry.mark}"
-
-
-def break_section(rows: Sequence[Row], full: bool) -> Section:
-    """Where invariance that is predicted breaks: float64 and float32 side by side.
-
-    Args:
-        rows: of a spectrum.
-        full: a line for each approximation and family; otherwise one for each approximation.
-    """
-    groups: dict[tuple[str, ...], list[Break]] = {}
-    for one in breaks(rows):
-        row = one.row
-        groups.setdefault((row.approximation, row.family) if full else (row.approximation,), []).append(one)
-    dtypes = [dtype for dtype in DTYPES if any(row.dtype == dtype for row in rows)]
-    columns = ["holds to", "measured", "bound", "breaks", "why", "where"] if full else ["holds", "of bound", "breaks", "why"]
-    head = ["approximation", *(["family"] if full else [])]
-    single = [f"{name} f32" if full or name == "holds" else name for name in columns]
-    head += [name for dtype in dtypes for name in (columns if dtype == "float64" else single)]
-    order = list(dict.fromkeys(row.approximation for row in rows))
-    table = []
-    for key, group in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
-        line = list(key)
-        for dtype in dtypes:
-            line += _broken(worst_break(one for one in group if one.row.dtype == dtype), full)
-        cut = worst_cut(one for one in group if one.row.dtype == "float64")
-        table.append([*line, _cut(cut, full)])
-    over = "models and data" if full else "families, models and data"
-    above = (
-        f"The last kappa that holds, worst over {over}, with measured and bound, and the first that does not: eigenvalues fall "
-        "below the cut-off P eps (rank lost), the bound exceeds 0.1 (rounding), or invariance is violated. "
-        "Last column: the kappa from which a cut-off of 1e-8, the paper's, breaks it before."
-    )
-    head.append("cut 1e-8")
-    return Section("The condition number at which it breaks", head, table, [above])
-
-
-def _broken(one: Break | None, full: bool) -> list[str]:
-    if one is None:
-        return [""] * (6 if full else 4)
-    held, broken = one.held, one.broken
-    kappa, measured, bound = (held.kappa, held.measured, held.bound) if held else (None, None, None)
-    end = [number(broken.kappa if broken else None, 1), one.why]
-    if full:
-        return [number(kappa, 1), number(measured, 1), number(bound, 1), *end, f"{one.row.model}, {one.row.data}"]
-    return [number(kappa, 1), f"{number(measured, 1)} of {number(bound, 1)}" if held else "-", *end]
-
-
-def _cut(row: Row | None, full: bool) -> str:
-    if row is None:
-        return "-"
-    return f"{number(row.kappa, 1)}: {number(row.cut, 2)} of {number(row.bound, 2)}" if full else number(row.kappa, 1)
+    return f"{text} {entry.mark}{left}" if full else f"{text}{entry.mark}"
 
 
 def damping_section(rows: Sequence[Row], full: bool) -> Section:
@@ -194,10 +145,10 @@ def subject_section(rows: Sequence[Row], subject: str) -> Section:
     for family in dict.fromkeys(row.family for row in rows):
         chosen = [row for row in rows if row.approximation == subject and row.family == family and at_table(row)]
         chosen = [row for row in chosen if row.measure == "outputs"]
-        worst = max(chosen, key=_used, default=None)
-        if worst is None:
+        if not chosen:
             continue
-        claimed = any(row.promised and row.predicted in KEPT for row in chosen)
+        claims = [row for row in chosen if row.promised and row.predicted in KEPT]
+        worst, claimed = max(claims or chosen, key=_used), bool(claims)
         measured = any(row.measured is not None for row in chosen)
         counts = Counter(row.verdict for row in chosen)
         verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
@@ -212,19 +163,22 @@ def subject_section(rows: Sequence[Row], subject: str) -> Section:
     return Section(f"Subject {subject}", head, table, [above])
 
 
-def _used(row: Row) -> tuple[bool, float]:
-    """For the worst of several rows: the share of the bound that is used."""
-    return row.red, (row.measured or 0.0) / row.bound if row.bound else 0.0
+def _used(row: Row) -> tuple[bool, bool, float, float]:
+    """For the worst of several rows: contradicted, decided, and the share of the bound that is used."""
+    measured = row.measured or 0.0
+    return row.red, row.verdict in JUDGED, measured / row.bound if row.bound else 0.0, measured
 
 
-def red_section(rows: Sequence[Row], full: bool, most: int = 12) -> Section:
+def red_section(rows: Sequence[Row], full: bool, subjects: Sequence[str] = (), most: int = 12) -> Section:
     """What contradicts theory.
 
     Args:
         rows: of a spectrum.
+        subjects: names of those under test, which come first.
         full: every row; otherwise those of the same kind on the same model as one, and not more than ``most`` of these.
     """
-    red = sorted((row for row in rows if row.red), key=lambda row: VERDICTS.index(row.verdict))
+    red = [row for row in rows if row.red]
+    red.sort(key=lambda row: (row.approximation not in subjects, VERDICTS.index(row.verdict)))
     title = f"Red: {plural(len(red), 'row')}"
     if full:
         head = ["verdict", "approximation", "cell", "kappa", "measure", "predicted", "measured", "bound", "source and reason"]
@@ -232,21 +186,22 @@ def red_section(rows: Sequence[Row], full: bool, most: int = 12) -> Section:
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in red:
         groups.setdefault((row.verdict, row.model, row.data, row.dtype, row.predicted, row.reason), []).append(row)
-    lines = [_red_line(group) for group in groups.values()]
+    lines = [_red_line(group, subjects) for group in groups.values()]
     left = [f"and {plural(len(lines) - most, 'more kind')} in spectrum.md"] if len(lines) > most else []
     return Section(title, below=[*lines[:most], *left])
 
 
-def _red_line(group: Sequence[Row]) -> str:
-    """Red rows of one kind in a sentence, the worst with its numbers."""
-    row = max(group, key=_used)
+def _red_line(group: Sequence[Row], subjects: Sequence[str]) -> str:
+    """Red rows of one kind in a sentence, the worst with its numbers, a subject under test before all others."""
+    row = max(group, key=lambda one: (one.approximation in subjects, *_used(one)))
     others = [one.approximation for one in group if one.approximation != row.approximation]
     elsewhere = [one.family for one in group if one.family != row.family]
     also = [f"also {some(others, 3)}"] if others else []
     also += [f"also under {some(elsewhere, 3)}"] if elsewhere else []
     kappa, measure, predicted, measured, bound = _values(row)
-    text = f"{row.verdict}: {row.approximation} in {_cell(row)}, kappa {kappa}, {measure}: predicted {predicted}, "
-    return "; ".join([f"{text}measured {measured}, bound {bound}", *filter(None, [_why(row)]), *also])
+    text = f"{row.verdict}: {row.approximation} in {_cell(row)}, kappa {kappa}, {measure}: predicted {predicted}"
+    found = f", measured {measured}, bound {bound}" if row.measured is not None else ""
+    return "; ".join([f"{text}{found}", *filter(None, [_why(row)]), *also])
 
 
 def _cell(row: Row) -> str:
@@ -286,4 +241,5 @@ def sections(rows: Sequence[Row], families: Sequence[str], subjects: Sequence[st
     """
     made = [matrix_section(rows, families, full), break_section(rows, full), damping_section(rows, full), kernel_section(rows)]
     made += [subject_section(rows, name) for name in subjects]
-    return [section for section in (*made, red_section(rows, full)) if section.rows or section.below]
+    made += [coincidence_section(rows)] if full else []
+    return [section for section in (*made, red_section(rows, full, subjects)) if section.rows or section.below]

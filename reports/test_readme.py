@@ -5,18 +5,20 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from fishergauge.reference import FAMILIES
 from fishergauge.reports.cli import main
 from fishergauge.reports.list_commands import scope
 from fishergauge.suites.claim import STRUCTURES
 from fishergauge.suites.claims import CLAIMS
 from fishergauge.suites.record import SCHEMA, VERDICTS, Record
+from fishergauge.suites.spectrum.groups import GROUPS
 from fishergauge.suites.subject import Sharing, Subject
 from fishergauge.suites.tags import TAGS
 from fishergauge.suites.wording import title
@@ -45,6 +47,9 @@ COMMANDS = {
     f"{KFAC} --json conformance.jsonl": FEW,
     f"{KFAC} --json new.jsonl --baseline conformance.jsonl": FEW,
     "fishergauge compare conformance.jsonl new.jsonl": "",
+    "fishergauge spectrum": "--quick --models mlp --families permutation,affine --approximations kfac-joint,gradient -j 1",
+    "fishergauge spectrum --quick --subject examples/my_kfac.py:subject": "--models mlp --families affine -j 1",
+    "fishergauge spectrum --list": "",
 }
 RED = {"fishergauge check examples/my_kfac.py:mistaken --problems mlp-tanh-gaussian": 1}
 
@@ -64,6 +69,11 @@ def readme(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def page(request: pytest.FixtureRequest) -> str:
     return _text(request.config, "docs", "conformance.md")
+
+
+@pytest.fixture
+def spectrum(request: pytest.FixtureRequest) -> str:
+    return _text(request.config, "docs", "spectrum.md")
 
 
 @pytest.fixture
@@ -214,3 +224,22 @@ def test_the_page_has_all_claims_tags_and_fields_of_a_record(page: str) -> None:
     named = [name for cells in _rows(page) for name in re.findall(r"`(\w+)`", cells[0])]
     assert set(Record("mine", "T4", "mlp").as_dict()) <= set(named)
     assert f"schema {SCHEMA}" in page
+
+
+def _first_cells(text: str, heading: str) -> list[str]:
+    """The names in the first column of the table under a heading."""
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [name.strip("` ") for row in _rows(section)[2:] for name in row[0].split(",")]
+
+
+@pytest.mark.parametrize(("heading", "known"), [("Families of maps", FAMILIES), ("Predictions", GROUPS)])
+def test_the_page_on_the_spectrum_has_every_family_and_group(heading: str, known: Mapping[str, object], spectrum: str) -> None:
+    assert _first_cells(spectrum, heading) == list(known)
+    assert _first_cells(spectrum.replace("| orthogonal |", "| orthodox |").replace("`orthogonal`", "o"), heading) != list(known)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_has_a_condition_number_is_said(name: str, spectrum: str) -> None:
+    section = spectrum.split("## Families of maps\n")[1].split("\n## ")[0]
+    (row,) = [row for row in _rows(section) if name in [part.strip() for part in row[0].split(",")]]
+    assert (row[2] == "yes") == FAMILIES[name].conditioned

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,13 @@ def everything() -> list[Row]:
                 one = row(approximation=name, family=family, kappa=kappa, measured=kappa * 1e-15, bound=kappa * 1e-12, cut=0.5)
                 rows += [one, replace(one, model="softmax-reduced", data="breast-cancer", dtype="float32")]
                 rows += [replace(one, model="softmax-reduced", data="breast-cancer")]
-    return [*rows, row(verdict="violated")]
+    hidden: dict[tuple[str, str], dict[str, Any]] = {
+        ("adam", "sinh"): {"verdict": "not-claimed"},
+        ("adam", "dense"): {"verdict": "not-claimed", "promised": False},
+    }
+    rows = [replace(one, **hidden.get((one.approximation, one.family), {})) for one in rows]
+    lost = row(model="softmax-reduced", data="breast-cancer", kappa=1e9, verdict="not-claimed", bound=None)
+    return [*rows, lost, row(verdict="violated"), replace(lost, kappa=100.0, verdict="violated", measured=1e-3, bound=1e-9)]
 
 
 def figure_of(rows: Sequence[Row]) -> Any:
@@ -43,11 +50,24 @@ def figure_of(rows: Sequence[Row]) -> Any:
         return made_figure(rows, list(FAMILIES), LABELS)
 
 
-def patches(figure: Any, **wanted: Any) -> list[Any]:
+def patches(figure: Any, hatch: bool = False, face: str = RED) -> list[Any]:
     found = figure.axes[0].patches
-    if "hatch" in wanted:
+    if hatch:
         return [patch for patch in found if patch.get_hatch()]
-    return [patch for patch in found if patch.get_edgecolor() == require("matplotlib.colors").to_rgba(RED)]
+    return [patch for patch in found if patch.get_facecolor() == require("matplotlib.colors").to_rgba(face)]
+
+
+def places(figure: Any, marker: Any) -> list[tuple[float, float]]:
+    """Columns and rows of the matrix with a mark."""
+    return [
+        (float(one.get_xdata()[0]), float(one.get_ydata()[0])) for one in figure.axes[0].lines if one.get_marker() == marker
+    ]
+
+
+def texts(rows: Sequence[Row]) -> list[list[str]]:
+    """The legends of the matrix and of the lines."""
+    made = [[text.get_text() for text in legend.get_texts()] for legend in figure_of(rows).legends]
+    return made if len(made) == 2 else [*made, []]
 
 
 def dots(figure: Any) -> list[Any]:
@@ -70,7 +90,8 @@ def test_marks_of_the_matrix() -> None:
     assert [float(line.get_xdata()[0]) for line in dots(figure)] == [0, 2, 4]
     assert [line.get_markerfacecolor() for line in dots(figure)] == ["white", "black", "none"]
     (frame,) = patches(figure)
-    assert round(frame.get_x() + 0.42, 6) == 2
+    assert frame.get_x() + 0.5 == 2
+    assert places(figure, "x") == [(2, 0)]
     (hatched,) = patches(figure, hatch=True)
     assert hatched.get_x() + 0.5 == 3
     values = axes.images[0].get_array()
@@ -79,12 +100,45 @@ def test_marks_of_the_matrix() -> None:
     assert values.mask[1].tolist() == [False, True, True, True, True]
 
 
-def test_red_is_explained_only_where_there_is_some() -> None:
-    def texts(rows: Sequence[Row]) -> list[str]:
-        return [text.get_text() for legend in figure_of(rows).legends for text in legend.get_texts()]
+@pytest.mark.parametrize("bound", [0.5, None])
+def test_what_is_not_decidable_looks_like_nothing_else(bound: float | None) -> None:
+    hidden = row(family="diagonal", verdict="not-claimed", measured=0.5, bound=bound)
+    figure = figure_of([BASE, hidden, replace(hidden, family="dense", predicted="not invariant"), row(family="exp", kappa=1.0)])
+    assert [(patch.get_x() + 0.5, patch.get_hatch()) for patch in patches(figure, face="#e4e4e4")] == [(1, None), (2, None)]
+    assert places(figure, "$?$") == [(1, 0), (2, 0)]
+    assert [float(line.get_xdata()[0]) for line in dots(figure)] == [0, 3]
+    assert figure.axes[0].images[0].get_array().mask[0].tolist() == [False, True, True, False]
+    assert patches(figure) == patches(figure, hatch=True) == []
+    assert places(figure_of([hidden, replace(hidden, kappa=1e3, verdict="violated")]), "$?$") == []
 
-    assert "contradicted" not in texts([BASE])
-    assert "contradicted" in texts([row(verdict="unexpected")])
+
+def test_what_is_not_promised_has_a_mark_of_its_own() -> None:
+    free = row(approximation="mine", verdict="not-claimed", predicted="unknown", promised=False, measured=0.5)
+    figure = figure_of([BASE, free])
+    assert places(figure, (6, 2, 0)) == [(0, 1)]
+    assert float(figure.axes[0].images[0].get_array()[1, 0]) == pytest.approx(-0.301, abs=0.001)
+
+
+def test_marks_are_explained_only_where_there_are_some() -> None:
+    always = ["predicted invariant", "to first order", "unsupported", "no map"]
+    assert texts([BASE])[0] == always
+    assert texts([BASE])[1][1:] == ["rounding bound"]
+    for verdict in ("violated", "unexpected"):
+        assert [legend[-1] for legend in texts([row(verdict=verdict)])] == ["contradicted"] * 2
+    hidden = row(kappa=1e3, verdict="not-claimed", bound=None)
+    assert texts([BASE, hidden])[0] == always
+    assert texts([BASE, hidden])[1][-1] == "not decidable"
+    assert "not decidable" in texts([replace(hidden, kappa=100.0)])[0]
+    free = row(approximation="mine", verdict="not-claimed", predicted="unknown", promised=False)
+    assert "nothing promised" in texts([BASE, free])[0]
+
+
+def test_colours_and_heights_span_what_a_precision_can_show() -> None:
+    for dtype, lowest, floor in (("float64", -16, 1e-17), ("float32", -8, 1e-9)):
+        figure = figure_of([row(dtype=dtype)])
+        assert figure.axes[0].images[0].get_clim() == (lowest, 0)
+        assert figure.axes[2].get_ylim()[0] == floor
+    assert figure_of([BASE, row(dtype="float32")]).axes[3].get_ylim()[0] == 1e-17
 
 
 def test_which_model_is_shown() -> None:
@@ -112,11 +166,27 @@ def test_lines_follow_the_rows_with_bound_and_cut_off() -> None:
     axes = figure_of([BASE, *rows]).axes[2]
     lines = [(line.get_linestyle(), line.get_marker(), [float(y) for y in line.get_ydata()]) for line in axes.lines]
     measured = [1e-14, 1e-13, 1e-12, 0.5]
-    assert lines[0] == ("-", "None", measured)
-    assert lines[1:3] == [("None", "o", measured[:3]), ("None", "o", measured[3:])]
-    assert axes.lines[2].get_markerfacecolor() == "white"
-    assert lines[3] == ("--", "None", [1e-11, 1e-10, 1e-9])
-    assert lines[4][2] == [1e-14, 1e-13, 0.25, 0.5]
+    assert lines[:3] == [("-", "None", list(pair)) for pair in pairwise(measured)]
+    assert [line.get_linewidth() for line in axes.lines[:3]] == [0.9, 0.9, 0.35]
+    assert lines[3:5] == [("None", "o", measured[:3]), ("None", "x", measured[3:])]
+    assert lines[5] == ("--", "None", [1e-11, 1e-10, 1e-9])
+    assert lines[6][2] == [1e-14, 1e-13, 0.25, 0.5]
+
+
+@pytest.mark.parametrize("verdict", ["violated", "unexpected"])
+def test_what_is_contradicted_is_red_in_the_lines(verdict: Any) -> None:
+    rows = [
+        row(kappa=10.0),
+        row(kappa=100.0, verdict=verdict, measured=0.25),
+        row(kappa=1e3, verdict="not-claimed", bound=None),
+    ]
+    axes = figure_of(rows).axes[2]
+    (red,) = [line for line in axes.lines if line.get_marker() == "X"]
+    assert red.get_markerfacecolor() == RED
+    assert [float(x) for x in red.get_xdata()] == [100.0]
+    assert red.get_markersize() > 2 * max(line.get_markersize() for line in axes.lines if line.get_marker() in ("o", "x"))
+    assert red.get_zorder() == max(line.get_zorder() for line in axes.lines)
+    assert [[float(x) for x in line.get_xdata()] for line in axes.lines if line.get_marker() == "x"] == [[1e3]]
 
 
 def test_what_cannot_be_drawn_on_a_logarithmic_axis_is_no_error() -> None:
@@ -150,7 +220,9 @@ def test_nothing_is_clipped_and_no_labels_overlap() -> None:
     ]
     assert not any(one.overlaps(other) for one, other in pairs)
     one, other = (boxes[id(legend)] for legend in figure.legends)
+    assert [len(legend.get_texts()) for legend in figure.legends] == [7, 10]
     assert not one.overlaps(other)
+    assert not any(legend.overlaps(boxes[id(text)]) for legend in (one, other) for text in texts if id(text) in boxes)
 
 
 def test_every_approximation_has_a_kind() -> None:

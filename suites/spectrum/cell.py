@@ -11,7 +11,7 @@ from fishergauge.suites.spectrum.approximation import Approximation
 from fishergauge.suites.spectrum.measurement import Comparer, Comparison, Deviation, refusal
 from fishergauge.suites.spectrum.origin import Origin
 from fishergauge.suites.spectrum.prediction import Prediction, predict, through_kernel
-from fishergauge.suites.spectrum.row import Measure, Row
+from fishergauge.suites.spectrum.row import COINCIDES, Measure, Row
 from fishergauge.suites.spectrum.verdict import judged, judged_order
 from fishergauge.suites.workers import heartbeat
 
@@ -113,7 +113,7 @@ def _rows(cell: Cell, comparer: Comparer, approximation: Approximation, kappa: f
     if approximation.own and any(one.verdict == "unexpected" for one in rows):
         same = comparer.coinciding(comparison)
         if same is not None:
-            rows = _judged(row, comparison, deviations, same, f"coincides here, in both coordinates, with: {same.label}; ")
+            rows = _judged(row, comparison, deviations, same, f"{COINCIDES}{same.label}; ")
     return rows
 
 

@@ -5,6 +5,9 @@ from typing import Literal
 
 from fishergauge.suites.record import Verdict
 
+COINCIDES = "coincides here, in both coordinates, with: "
+"""How the source of a prediction begins that rests on the equality of matrices on this model and data."""
+
 Predicted = Literal["invariant", "first order", "not invariant", "unknown"]
 Measure = Literal["outputs", "parameters", "damped", "damped by T'T", "order"]
 
