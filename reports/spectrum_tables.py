@@ -192,11 +192,13 @@ def red_section(rows: Sequence[Row], full: bool, subjects: Sequence[str] = (), m
 
 
 def _red_line(group: Sequence[Row], subjects: Sequence[str]) -> str:
-    """Red rows of one kind in a sentence, the worst with its numbers, a subject under test before all others."""
-    row = max(group, key=lambda one: (one.approximation in subjects, *_used(one)))
+    """Red rows of one kind in a sentence: the worst of the outputs if there is one, of a subject under test before others."""
+    row = max(group, key=lambda one: (one.approximation in subjects, one.measure == "outputs", *_used(one)))
+    measures = [one.measure for one in group if one.measure != row.measure]
     others = [one.approximation for one in group if one.approximation != row.approximation]
     elsewhere = [one.family for one in group if one.family != row.family]
-    also = [f"also {some(others, 3)}"] if others else []
+    also = [f"also {some(measures, 3)}"] if measures else []
+    also += [f"also {some(others, 3)}"] if others else []
     also += [f"also under {some(elsewhere, 3)}"] if elsewhere else []
     kappa, measure, predicted, measured, bound = _values(row)
     text = f"{row.verdict}: {row.approximation} in {_cell(row)}, kappa {kappa}, {measure}: predicted {predicted}"

@@ -266,3 +266,12 @@ def test_a_section_is_aligned_and_its_markdown_escapes_bars() -> None:
 
 def test_an_exponent_of_nothing_is_not_a_number() -> None:
     assert math.isnan(matrix([REFUSED])["kfac-joint", "dense"].exponent)
+
+
+def test_a_red_line_speaks_of_the_outputs_and_names_the_other_measures() -> None:
+    outputs = row(verdict="violated", measured=1e-3, bound=1e-9)
+    worse = replace(outputs, measure="damped by T'T", measured=0.9)
+    text = " ".join(red_section([worse, outputs], full=False).text().split())
+    assert "outputs: predicted" in text
+    assert "also damped by T'T" in text
+    assert "measured 0.9" in " ".join(red_section([worse], full=False).text().split())
