@@ -105,7 +105,7 @@ def _spectrum(options: argparse.Namespace) -> int:
         print(section.text() + "\n")
     paths = write_artefacts(rows, plan, shlex.join(["fishergauge", *options.given]), options.out)
     for name in empty:
-        print(f"vacuous: of what {name} promises nothing could be measured here")
+        print(f"vacuous: of what {name} promises nothing could be measured here; measure more models, families and precisions")
     print(f"written: {', '.join(str(path) for path in paths)}")
     print(summary_line(rows, taken))
     return 1 if any(row.red for row in rows) else VACUOUS if empty else 0

@@ -48,7 +48,7 @@ COMMANDS = {
     f"{KFAC} --json new.jsonl --baseline conformance.jsonl": FEW,
     "fishergauge compare conformance.jsonl new.jsonl": "",
     "fishergauge spectrum": "--quick --models mlp --families permutation,affine --approximations kfac-joint,gradient -j 1",
-    "fishergauge spectrum --quick --subject examples/my_kfac.py:subject": "--models mlp --families affine -j 1",
+    "fishergauge spectrum --quick --subject examples/my_kfac.py:subject": "--models mlp --families kronecker -j 1",
     "fishergauge spectrum --list": "",
 }
 RED = {"fishergauge check examples/my_kfac.py:mistaken --problems mlp-tanh-gaussian": 1}
