@@ -19,6 +19,7 @@ from fishergauge.reports.options import OptionError, Options
 from fishergauge.reports.provenance import write_provenance
 from fishergauge.reports.store import Store
 from fishergauge.reports.tables import write_csv, write_json
+from fishergauge.reports.usage import make_folder
 
 Say = Callable[[str], None]
 
@@ -104,15 +105,7 @@ def check_options(options: Options, experiments: Mapping[str, Experiment]) -> No
         require(module)
     for data in options.data:
         load(data, options.device)
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        probe = options.out / ".writable"
-        probe.touch()
-        probe.unlink()
-    except (FileExistsError, NotADirectoryError) as error:
-        raise OptionError(f"--out {options.out} is a file; name a folder") from error
-    except OSError as error:
-        raise OptionError(f"--out {options.out} cannot be written ({error.strerror}); name another folder") from error
+    make_folder(options.out, OptionError)
 
 
 @dataclass

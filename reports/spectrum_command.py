@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fishergauge.reports.run_options import SUBJECT_HELP, Progress, available_cores, positive
-from fishergauge.reports.usage import UsageError, answer, patterns, require_matches
+from fishergauge.reports.usage import UsageError, answer, make_folder, patterns, require_matches
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -47,7 +47,7 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         "--data",
         nargs="+",
         metavar="NAME",
-        help="synthetic, digits, wine, breast-cancer (default: synthetic digits; with --quick synthetic)",
+        help="synthetic, digits, wine (default: synthetic digits; with --quick synthetic)",
     )
     for name in ("models", "families", "approximations"):
         group.add_argument(f"--{name}", metavar="GLOB", help=f"only these {name}; a comma separates patterns")
@@ -88,7 +88,7 @@ def _spectrum(options: argparse.Namespace) -> int:
                 f"--data {name}: with two classes all output factors have rank one, so that most approximations coincide with "
                 "others; choose data of at least three classes (synthetic, digits, wine)"
             )
-    _make_folder(options.out)
+    make_folder(options.out)
     shown = Progress(sys.stderr) if sys.stderr.isatty() else None
     start = time.perf_counter()
     try:
@@ -197,19 +197,6 @@ def vacuous(rows: "Sequence[Row]", subject: "Subject") -> bool:
 
     promises = promised(subject, subject.bias or "joint")[0] is not None
     return promises and not examined(rows, subject.name)
-
-
-def _make_folder(out: Path) -> None:
-    """Make the folder of the results, and see that it can be written, before anything is computed."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"--out {out} is a file; name a folder") from error
-    except OSError as error:
-        raise UsageError(f"--out {out} cannot be written ({error.strerror}); name another folder") from error
 
 
 def _list() -> int:

@@ -75,6 +75,24 @@ def _likeness(text: str, name: str) -> float:
     return max(difflib.SequenceMatcher(None, text.lower(), part.lower()).ratio() for part in parts)
 
 
+def make_folder(out: Path, refused: type[ValueError] = UsageError) -> None:
+    """Make the folder of the results, and see that it can be written, before anything is computed.
+
+    Args:
+        out: of ``--out``.
+        refused: what is raised where it cannot; the message names cause and remedy.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except (FileExistsError, NotADirectoryError) as error:
+        raise refused(f"--out {out} is a file; name a folder") from error
+    except OSError as error:
+        raise refused(f"--out {out} cannot be written ({error.strerror}); name another folder") from error
+
+
 def writable(option: str, path: Path | None) -> None:
     """Refuse a path that cannot be written, before anything is computed.
 

@@ -279,6 +279,14 @@ class Case:
         """The kinds of blocks that the subject may have: of layers, of parameters, or one of them where it is not declared."""
         return {"joint": ("layer",), "separate": ("parameter",), None: ("layer", "parameter")}[self.subject.bias]
 
+    def joint(self) -> bool:
+        """Whether weight and bias of a layer share a block: as declared, or else if the matrix has entries between them."""
+        if self.subject.bias is not None:
+            return self.subject.bias == "joint"
+        matrix = self.matrix()
+        layer, parameter = (self.quantities.restricted(self.problem, matrix, per) for per in ("layer", "parameter"))
+        return bool((layer - parameter).norm() > torch.finfo(matrix.dtype).eps ** 0.5 * layer.norm())
+
     def biases(self) -> Sequence[Bias]:
         """How the subject may treat the bias: as declared, or either way."""
         return ("joint", "separate") if self.subject.bias is None else (self.subject.bias,)

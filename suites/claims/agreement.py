@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from fishergauge.reference import block_slices
+from fishergauge.reference import Problem, block_slices
 from fishergauge.suites.case import Case
 from fishergauge.suites.claim import ENTRYWISE, FACTORED, Claim, Finding, NotHere, Scope
 from fishergauge.suites.closeness import rounding_bound
@@ -45,21 +45,23 @@ def _against(case: Case, exact: Tensor) -> Finding:
     return compared(mine, exact, case.problem, scale=scale)
 
 
-def quasi_diagonal_forms(case: Case, exact: Tensor) -> tuple[Tensor, Tensor]:
+def quasi_diagonal_forms(case: Case, exact: Tensor, problem: Problem | None = None) -> tuple[Tensor, Tensor]:
     r"""The quasi-diagonal of a matrix: with zeros between the weights of a unit, and completed.
 
     .. math:: M_{ij} = F_{ib} F_{bj} / F_{bb}
 
-    is the completion, the one whose inverse has zeros there.
+    is the completion, the one whose inverse has zeros there. The matrix is of another problem where one is given.
     """
-    seen = {layer.name for layer in case.layers}
-    for name, module in case.problem.model.named_modules():
+    problem = case.problem if problem is None else problem
+    layers = case.quantities.layers(problem)
+    seen = {layer.name for layer in layers}
+    for name, module in problem.model.named_modules():
         if isinstance(module, nn.Linear) and name not in seen and any(p.requires_grad for p in module.parameters()):
             raise NotHere(f"{name} is used by its parameters alone, so that nothing tells its units")
     plain = exact.diagonal().diag()
     completed = plain.clone()
-    slices = block_slices(case.problem, "parameter")
-    for layer in case.layers:
+    slices = block_slices(problem, "parameter")
+    for layer in layers:
         if layer.tied or layer.calls > 1:
             raise NotHere("a weight belongs to several layers, and so to several units")
         if layer.weight is None or layer.bias is None:

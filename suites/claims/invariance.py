@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from fishergauge.reference import Problem, UnsupportedError
@@ -87,9 +86,9 @@ def _in_coordinates(case: Case, *families: str) -> tuple[str, Problem, float]:
 
 def _inverted(case: Case, problem: Problem) -> Tensor:
     """The matrix whose inverse is the subject's: a quasi-diagonal with zeros between the weights of a unit stands for the
-    completed one. Maps unit by unit leave the parameters in their places."""
+    completed one."""
     matrix = case.matrix(problem)
-    return quasi_diagonal_forms(case, matrix)[1] if case.subject.structure == "quasi-diagonal" else matrix
+    return quasi_diagonal_forms(case, matrix, problem)[1] if case.subject.structure == "quasi-diagonal" else matrix
 
 
 def invariant_layers(case: Case) -> Finding:
@@ -97,11 +96,7 @@ def invariant_layers(case: Case) -> Finding:
 
     Where the bias is not declared it is read off the matrix: a joint one has a block between weight and bias.
     """
-    joint = case.subject.bias == "joint" or case.subject.structure == "dense"
-    if case.subject.bias is None and not joint:
-        matrix = case.matrix()
-        layer, parameter = (case.quantities.restricted(case.problem, matrix, per) for per in ("layer", "parameter"))
-        joint = bool((layer - parameter).norm() > torch.finfo(matrix.dtype).eps ** 0.5 * layer.norm())
+    joint = case.subject.structure == "dense" or case.joint()
     return step_deviation(case, "affine", "kronecker") if joint else step_deviation(case, "kronecker")
 
 

@@ -1,14 +1,17 @@
 """What once fooled the spectrum: matrices that excuse themselves, gradients that cancel, coincidences, and wrong suspects."""
 
 import os
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from fishergauge.reference import Problem, fisher, gradient, hessian, monte_carlo_fisher
+from fishergauge.reference import Problem, fisher, gradient, hessian, monte_carlo_fisher, quasi_diagonal
+from fishergauge.reference.factored_blocks import parameter_index
 from fishergauge.reference.pseudo_inverse import range_eigenpairs
 from fishergauge.suites.spectrum import origin as origins
+from fishergauge.suites.spectrum.approximation import Approximation
 from fishergauge.suites.spectrum.execution import Plan, measure_spectrum
 from fishergauge.suites.spectrum.models import spectrum_problem
 from fishergauge.suites.spectrum.origin import Origin
@@ -58,6 +61,29 @@ def test_fewer_eigenvalues_are_no_excuse_where_rounding_does_not_explain_them() 
     assert outputs.verdict == "violated"
 
 
+def without_completion(problem: Problem) -> Tensor:
+    """A quasi-diagonal with zeros between the weights of a unit, which stands for its completion."""
+    matrix = quasi_diagonal(problem).dense()
+    for name, places in parameter_index(problem).items():
+        if name.endswith("weight"):
+            for unit in places:
+                matrix[unit[:, None], unit] = matrix[unit, unit].diag()
+    return matrix
+
+
+@pytest.mark.parametrize("family", ["unit-affine", "unit-scaling"])
+def test_a_quasi_diagonal_stands_for_its_completion(family: str) -> None:
+    subject = Subject("zeros", without_completion, structure="quasi-diagonal")
+    rows = {row.measure: row for row in rows_of(MLP, family, [as_approximation(subject, MLP.problem)])}
+    assert {rows[measure].verdict for measure in ("outputs", "parameters", "damped by T'T")} == {"holds"}
+
+
+def test_the_same_matrix_inverted_as_it_is_depends_on_shifts() -> None:
+    as_it_is = as_approximation(Subject("zeros", without_completion, structure="quasi-diagonal"), MLP.problem)
+    rows = rows_of(MLP, "unit-affine", [replace(as_it_is, inverted=lambda matrix, _: matrix)])
+    assert rows[0].verdict == "violated"
+
+
 def at_the_optimum() -> Problem:
     """A softmax regression after Newton steps: the summands of its gradient cancel."""
     features, classes, samples = SMALL["softmax-reduced"]
@@ -74,7 +100,6 @@ def test_near_a_stationary_point_rounding_explains_the_step(family: str, monkeyp
     problem = at_the_optimum()
     assert not [row for row in rows_of(Origin(problem), family, chosen) if row.red]
     # without the summands the noise of the gradient is taken for a step
-    monkeypatch.setattr("fishergauge.suites.spectrum.measurement.summands_of_gradient", lambda p: 0 * p.vector)
     monkeypatch.setattr(origins, "summands_of_gradient", lambda p: 0 * p.vector)
     assert [row for row in rows_of(Origin(problem), family, chosen) if row.red]
 
@@ -116,3 +141,12 @@ def test_a_zero_matrix_is_an_error_of_its_own() -> None:
     nothing = as_approximation(Subject("nothing", lambda p: 0 * fisher(p).dense()), MLP.problem)
     (row,) = rows_of(MLP, "permutation", [nothing])
     assert (row.verdict, row.reason) == ("error", "ProblemError: the matrix is zero, and has no step")
+
+
+def test_two_of_one_name_are_two() -> None:
+    def scaled(factor: float) -> Approximation:
+        return Approximation("same", "", lambda problem, _: factor * fisher(problem).dense(), "all")
+
+    first, second = scaled(1.0), scaled(2.0)
+    steps = [MLP.stepped(one).solution.step for one in (first, second)]
+    assert torch.allclose(steps[0], 2 * steps[1])

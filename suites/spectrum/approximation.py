@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fishergauge.reference import Problem, Reparametrization, UnsupportedError
-from fishergauge.reference.layer_maps import mappable_layers
+from fishergauge.reference import FAMILIES, Problem, Reparametrization, UnsupportedError
 
 Solve = Callable[[Any, Tensor, float], Tensor]
 
@@ -29,6 +28,8 @@ class Approximation:
         layered: whether it is made of layers, so that it has no meaning in coordinates that mix them.
         power: p of a matrix that is the p-th power of something computed from gradients.
         magnified: how far the matrix may be off in units of rounding, on a problem: an eigenbasis is as good as its gaps.
+        inverted: ``(matrix, problem)`` to the matrix whose inverse is meant: a quasi-diagonal with zeros between the weights
+            of a unit stands for its completion.
         counterpart: the correct matrix of the same kind: its kernel says where a pseudo-inverse may depend on coordinates. Its
             own where there is none: a matrix under test must not excuse itself by what it drops.
         own: whether it belongs to the catalogue; a subject that is under test is told what is promised only.
@@ -44,6 +45,7 @@ class Approximation:
     layered: bool = False
     power: float = 1.0
     magnified: Callable[[Problem], float] = lambda problem: 1.0
+    inverted: Callable[[Tensor, Problem], Tensor] = lambda matrix, _: matrix
     counterpart: "Approximation | None" = None
     own: bool = True
 
@@ -53,7 +55,8 @@ class Approximation:
         Raises:
             UnsupportedError: it has no meaning there.
         """
-        problem = original if change is None else change.problem
-        if self.layered and not mappable_layers(problem):
+        if change is None:
+            return self.build(original, original)
+        if self.layered and not FAMILIES[change.family].layerwise:
             raise UnsupportedError("it is made of layers, and in these coordinates the parameters belong to none")
-        return self.build(problem, original)
+        return self.build(change.problem, original)

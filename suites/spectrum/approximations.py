@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.kfac import Kronecker
 from fishergauge.reference.terms import terms_of
 from fishergauge.suites.eigenbasis import basis_condition
+from fishergauge.suites.quantity_cache import QuantityCache
 from fishergauge.suites.seeding import generator
 from fishergauge.suites.spectrum.approximation import Approximation
 from fishergauge.suites.subject import Bias, Subject
@@ -22,20 +22,16 @@ from fishergauge.suites.subject import Bias, Subject
 Matrix = Callable[[Problem], Tensor]
 
 
-def _once(compute: Matrix) -> Matrix:
-    """A matrix that is computed once for each problem, and kept as long as the problem."""
-    kept_for: WeakKeyDictionary[Problem, Tensor] = WeakKeyDictionary()
-
-    def found(problem: Problem) -> Tensor:
-        if problem not in kept_for:
-            kept_for[problem] = compute(problem)
-        return kept_for[problem]
-
-    return found
+_QUANTITIES = QuantityCache()
 
 
-_exact_fisher = _once(lambda problem: reference.fisher(problem).dense())
-_empirical_fisher = _once(lambda problem: reference.empirical_fisher(problem).dense())
+def _exact_fisher(problem: Problem) -> Tensor:
+    """By enumeration of labels, once for all that take parts of it: another route than that of the GGN."""
+    return _QUANTITIES.once(problem, "enumerated", lambda: reference.fisher(problem).dense())
+
+
+def _empirical_fisher(problem: Problem) -> Tensor:
+    return _QUANTITIES.target(problem, "empirical-fisher")
 
 
 def approximations() -> dict[str, Approximation]:
@@ -85,7 +81,7 @@ def _blocks() -> list[Approximation]:
             solve=reference.QuasiDiagonal.solve,
             layered=True,
         ),
-        Approximation("fisher-diagonal", "Fisher, diagonal", lambda p, _: _exact_fisher(p).diagonal().diag(), "scales"),
+        Approximation("fisher-diagonal", "Fisher, diagonal", _blocks_of(_exact_fisher, "entry"), "scales"),
     ]
 
 
@@ -134,19 +130,11 @@ def _adaptive() -> list[Approximation]:
     ]
 
 
-def _blocks_of(matrix: Matrix, per: Any = None) -> Callable[[Problem, Problem], Tensor]:
+def _blocks_of(matrix: Matrix, per: str | None = None) -> Callable[[Problem, Problem], Tensor]:
     """A matrix without what lies outside its diagonal blocks, of layers or of parameters; all of it for None."""
-
-    def build(problem: Problem, _: Problem) -> Tensor:
-        whole = matrix(problem)
-        if per is None:
-            return whole
-        inside = torch.zeros_like(whole)
-        for part in reference.block_slices(problem, per).values():
-            inside[part, part] = whole[part, part]
-        return inside
-
-    return build
+    if per is None:
+        return lambda problem, _: matrix(problem)
+    return lambda problem, _: _QUANTITIES.restricted(problem, matrix(problem), per)
 
 
 def _with_common_draws(problem: Problem, original: Problem) -> Tensor:

@@ -106,7 +106,7 @@ def _rows(cell: Cell, comparer: Comparer, approximation: Approximation, kappa: f
         comparison = comparer(approximation)
         deviations = _deviations(comparison, full)
     except Exception as error:
-        return [_failed(row, approximation, error, FAMILIES[cell.family].layerwise)]
+        return [_failed(row, error)]
     after = comparison.after.solution
     row = replace(row, rank=after.rank, condition=after.condition)
     rows = _judged(row, comparison, deviations, approximation)
@@ -139,7 +139,7 @@ def _judged(row: Row, comparison: Comparison, deviations: Deviations, theory: Ap
     for measure, deviation in deviations.items():
         one = _predicted(replace(row, measure=measure), predictions[measure], because)
         if isinstance(deviation, Exception):
-            rows.append(_failed(one, comparison.approximation, deviation, layerwise=True))
+            rows.append(_failed(one, deviation))
             continue
         one = replace(one, measured=deviation.measured, bound=deviation.bound)
         one = replace(one, cut=comparison.cut()) if measure == "outputs" else one
@@ -154,7 +154,7 @@ def _judged(row: Row, comparison: Comparison, deviations: Deviations, theory: Ap
 
 def _predictions(comparison: Comparison, theory: Approximation) -> dict[Measure, Prediction]:
     """What theory says, measure by measure."""
-    change, outputs, correct = comparison.change, comparison.origin.outputs, comparison.correct
+    change, outputs, correct = comparison.change, comparison.origin.frame.outputs, comparison.correct
     base = predict(theory, change)
     noise = correct.condition * len(correct.kernel) * torch.finfo(comparison.origin.problem.dtype).eps
     return {
@@ -177,8 +177,8 @@ def _predicted(row: Row, prediction: Prediction, because: str) -> Row:
     return replace(row, predicted=prediction.predicted, source=because + prediction.source)
 
 
-def _failed(row: Row, approximation: Approximation, error: Exception, layerwise: bool) -> Row:
-    """A row without a measurement. A matrix made of layers may well fail where parameters belong to none."""
-    unsupported = refusal(error) or (approximation.layered and not layerwise)
-    reason = f"{type(error).__name__}: {error}" if not unsupported else str(error)
-    return replace(row, verdict="unsupported" if unsupported else "error", reason=reason)
+def _failed(row: Row, error: Exception) -> Row:
+    """A row without a measurement."""
+    if refusal(error):
+        return replace(row, verdict="unsupported", reason=str(error))
+    return replace(row, verdict="error", reason=f"{type(error).__name__}: {error}")

@@ -75,7 +75,7 @@ class Plan:
 
     def _who(self) -> list[str]:
         """The catalogue, an empty name, if there is something of it to be measured, and the subjects."""
-        return ["", *(subject.name for subject in self.subjects)] if self.approximations else [s.name for s in self.subjects]
+        return [*([""] if self.approximations else []), *(subject.name for subject in self.subjects)]
 
 
 def measure_spectrum(
@@ -112,7 +112,7 @@ class _Executor:
         self.plan = plan
         self.problem_of = problem_of
         self._origins: dict[tuple[str, str, str], Origin] = {}
-        self._chosen: dict[tuple[str, str, str, str], list[Approximation]] = {}
+        self._chosen: dict[str, list[Approximation]] = {}
 
     def rows(self, cell: Cell) -> list[Row]:
         """The rows of a cell."""
@@ -136,7 +136,7 @@ class _Executor:
         return self._origins[key]
 
     def _approximations(self, cell: Cell, origin: Origin) -> list[Approximation]:
-        key = (*cell[:3], cell.subject)
+        key = cell.subject
         if key not in self._chosen:
             if cell.subject:
                 subject = next(one for one in self.plan.subjects if one.name == cell.subject)

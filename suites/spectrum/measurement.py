@@ -7,17 +7,15 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fishergauge.reference import ProblemError, Reparametrization, UndefinedError, UnsupportedError, gradient
+from fishergauge.reference import ProblemError, Reparametrization, UndefinedError, UnsupportedError
 from fishergauge.suites.case import SubjectFailed
-from fishergauge.suites.matrix import densified
 from fishergauge.suites.spectrum.approximation import Approximation
 from fishergauge.suites.spectrum.approximations import standards
-from fishergauge.suites.spectrum.origin import DAMPING, Origin, Stepped, summands_of_gradient
+from fishergauge.suites.spectrum.origin import DAMPING, Frame, Origin, Stepped
 from fishergauge.suites.spectrum.solution import (
     Solution,
     clear_rank,
     power_iteration,
-    solve_on_range,
     spectral_norm,
     step_on_range,
     summed,
@@ -47,38 +45,19 @@ class Comparison:
     """One approximation in the original and in other coordinates.
 
     Args:
-        origin: the original coordinates.
-        change: the other ones.
+        seen: both coordinates.
         approximation: what preconditions the gradient.
-        seen: what all approximations share in the new coordinates.
 
     Raises:
         Exception: what the approximation raises.
     """
 
-    def __init__(
-        self,
-        origin: Origin,
-        change: Reparametrization,
-        approximation: Approximation,
-        seen: "Comparer",
-    ) -> None:
-        self.origin, self.change, self.approximation = origin, change, approximation
-        self._outputs, self._slope, self._noise = seen.outputs, seen.slope, seen.noise
-        self._perturbed = seen.perturbed / torch.finfo(origin.problem.dtype).eps
-        self.before: Stepped = origin.stepped(approximation)
-        raw = approximation.matrix(change, origin.problem)
-        matrix = densified(raw, change.problem)
-        solution = solve_on_range(
-            matrix,
-            seen.slope,
-            seen.outputs,
-            change.jacobian,
-            seen.noise,
-            magnified=origin.magnified(approximation),
-            power=approximation.power,
-        )
-        self.after = Stepped(raw, matrix, solution)
+    def __init__(self, seen: "Comparer", approximation: Approximation) -> None:
+        self.origin, self.change, self.approximation = seen.origin, seen.change, approximation
+        self._perturbed = seen.perturbed / torch.finfo(self.origin.problem.dtype).eps
+        raw = approximation.matrix(self.change, self.origin.problem)  # where it has no meaning, it says so first
+        self.before = self.origin.stepped(approximation)
+        self.after = seen.frame.stepped(approximation, raw, self.origin.magnified(approximation))
 
     @cached_property
     def correct(self) -> Solution:
@@ -95,7 +74,7 @@ class Comparison:
         """Of the change of the outputs, in the Fisher norm, by the steps on the range."""
         old, new = self.before.solution, self.after.solution
         bound = self._unit * (new.amplification + old.amplification * (1 + self._perturbed))
-        return Deviation(self._apart(self.origin.outputs, old.step, new.step), bound)
+        return Deviation(self._apart(self.origin.frame.outputs, old.step, new.step), bound)
 
     def in_parameters(self) -> Deviation:
         """Of the steps themselves, pushed back."""
@@ -107,11 +86,8 @@ class Comparison:
         """The deviation of the outputs with the paper's cut-off 1e-8; None where it cuts off nothing more."""
         if max(stepped.solution.condition for stepped in (self.before, self.after)) < 1 / PAPER_CUTOFF:
             return None
-        old, new = (
-            step_on_range(stepped.matrix, slope, PAPER_CUTOFF)
-            for stepped, slope in ((self.before, self.origin.gradient), (self.after, self._slope))
-        )
-        return self._apart(self.origin.outputs, old, new)
+        old, new = (step_on_range(s.matrix, s.frame.gradient, PAPER_CUTOFF) for s in (self.before, self.after))
+        return self._apart(self.origin.frame.outputs, old, new)
 
     def lost(self) -> str:
         """How many eigenvalues stand above the cut-off, where rounding explains that they are fewer; otherwise empty.
@@ -130,34 +106,20 @@ class Comparison:
         r"""Of the outputs, with the same lambda I in both coordinates, or with the approximation's own damped inverse."""
         solve, damping = self.approximation.solve, self._damping
         pieces = []
-        sides = (
-            (self.before, self.origin.gradient, self.origin.outputs, self.origin.noise),
-            (self.after, self._slope, self._outputs, self._noise),
-        )
-        for stepped, slope, outputs, noise in sides:
+        for stepped in (self.before, self.after):
             if solve is None:
-                metric = self.origin.identity.to(stepped.matrix)
-                pieces.append(_damped(stepped.matrix, metric, slope, damping, outputs, noise))
+                pieces.append(_damped(stepped, self.origin.frame.transform, damping))
             else:
-                step = -solve(stepped.raw, slope.clone(), damping)
+                step = -solve(stepped.raw, stepped.frame.gradient.clone(), damping)
                 if not bool(step.isfinite().all()):
                     raise ArithmeticError(f"solve returns entries that are NaN or infinite, at damping {damping:.2g}")
-                pieces.append((step, _factored_amplification(stepped.matrix, step, damping, outputs, noise)))
+                pieces.append((step, _factored_amplification(stepped, step, damping)))
         return self._deviation(pieces)
 
     def damped_by_metric(self) -> Deviation:
         """Of the outputs, with lambda T'T in the new coordinates, which is lambda I in the old ones."""
-        T = self.change.jacobian
-        sides = (
-            (self.before, self.origin.identity, self.origin.gradient, self.origin.outputs, self.origin.noise),
-            (self.after, T.T @ T, self._slope, self._outputs, self._noise),
-        )
-        return self._deviation(
-            [
-                _damped(s.matrix, metric.to(s.matrix), slope, self._damping, seen, noise)
-                for s, metric, slope, seen, noise in sides
-            ]
-        )
+        sides = ((s, s.frame.transform) for s in (self.before, self.after))
+        return self._deviation([_damped(s, T.T @ T, self._damping) for s, T in sides])
 
     def order(self) -> float:
         r"""The exponent with which the deviation of the outputs falls with the length of the step, by least squares.
@@ -169,8 +131,8 @@ class Comparison:
         """
         old, new = self.before.solution.step.double(), self.after.solution.step
         lengths = [FIRST / float(new.abs().max()) / 2**k for k in range(LENGTHS)]
-        found = [float((self.origin.outputs @ (self.change.push_back(new, length) - old)).norm()) for length in lengths]
-        rounding = self.undamped().bound * float((self.origin.outputs @ old).norm())
+        found = [float((self.origin.frame.outputs @ (self.change.push_back(new, length) - old)).norm()) for length in lengths]
+        rounding = self.undamped().bound * float((self.origin.frame.outputs @ old).norm())
         if not min(found) > CLEAR * rounding:
             return math.nan
         x, y = torch.tensor(lengths).double().log(), torch.tensor(found).double().log()
@@ -198,7 +160,7 @@ class Comparison:
     def _deviation(self, pieces: list[tuple[Tensor, float]]) -> Deviation:
         (old, k_old), (new, k_new) = pieces
         bound = self._unit * (k_new + k_old * (1 + self._perturbed))
-        return Deviation(self._apart(self.origin.outputs, old, new), bound)
+        return Deviation(self._apart(self.origin.frame.outputs, old, new), bound)
 
 
 class Comparer:
@@ -211,15 +173,13 @@ class Comparer:
 
     def __init__(self, origin: Origin, change: Reparametrization) -> None:
         self.origin, self.change = origin, change
-        self.outputs = origin.outputs @ change.jacobian
-        self.slope = gradient(change.problem)
-        self.noise = summands_of_gradient(change.problem)
+        self.frame = Frame.of(change.problem, origin.frame.outputs @ change.jacobian, change.jacobian)
         values = origin.values.double()
         self.perturbed = float((change.problem.outputs.double() - values).norm() / values.norm())
 
     def __call__(self, approximation: Approximation) -> Comparison:
         """The comparison for one approximation; raises what it raises."""
-        return Comparison(self.origin, self.change, approximation, self)
+        return Comparison(self, approximation)
 
     def coinciding(self, comparison: Comparison) -> Approximation | None:
         """One of the :func:`~fishergauge.suites.spectrum.approximations.standards` that equals a matrix in both coordinates.
@@ -227,14 +187,13 @@ class Comparer:
         On some data an approximation has no error: features without correlation, a bias that they do not see, one output. It
         then has the group of what it equals.
         """
+        sides = ((comparison.before, None), (comparison.after, self.change))
         for standard in standards():
             try:
-                other = self(standard)
-            except Exception:  # of the standard; it is no answer then
+                if all(_same(side.matrix, standard.matrix(change, self.origin.problem)) for side, change in sides):
+                    return standard
+            except (UndefinedError, UnsupportedError):  # no Fisher here
                 continue
-            sides = ((comparison.before, other.before), (comparison.after, other.after))
-            if all(_same(one.matrix, two.matrix) for one, two in sides):
-                return standard
         return None
 
 
@@ -244,13 +203,12 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return bool((one - other).norm() <= tolerance * other.norm())
 
 
-def _damped(
-    matrix: Tensor, metric: Tensor, slope: Tensor, damping: float, outputs: Tensor, noise: Tensor
-) -> tuple[Tensor, float]:
+def _damped(stepped: Stepped, metric: Tensor, damping: float) -> tuple[Tensor, float]:
     """The step of M + lambda B, and its K for the outputs."""
-    damped = (matrix + matrix.mT) / 2 + damping * metric
+    M, outputs = stepped.matrix, stepped.frame.outputs
+    damped = (M + M.mT) / 2 + damping * metric.to(M)
     factors = torch.linalg.lu_factor(damped)
-    step = -torch.linalg.lu_solve(*factors, slope[:, None])[:, 0]
+    step = -torch.linalg.lu_solve(*factors, stepped.frame.gradient[:, None])[:, 0]
     accurate = factors if damped.dtype == torch.float64 else torch.linalg.lu_factor(damped.double())
 
     def inverted(vector: Tensor) -> Tensor:
@@ -259,23 +217,23 @@ def _damped(
 
     # the matrix is symmetric, and so is its inverse
     inverse = power_iteration(lambda v: outputs @ inverted(v), lambda w: inverted(outputs.mT @ w), outputs[0])
-    return step, _amplification(inverse, spectral_norm(damped.double()), step, outputs, noise)
+    return step, _amplification(inverse, spectral_norm(damped.double()), step, stepped.frame)
 
 
-def _factored_amplification(matrix: Tensor, step: Tensor, damping: float, outputs: Tensor, noise: Tensor) -> float:
+def _factored_amplification(stepped: Stepped, step: Tensor, damping: float) -> float:
     r"""K of an inverse of unknown form: its norm is at most 1 / lambda.
 
     The damped matrix, :math:`(G + \tfrac{\sqrt\lambda}{\pi} I) \otimes (A + \pi \sqrt\lambda I)` at worst, is at most
     :math:`2 \sqrt D (\|M\| + \lambda)` in norm, with D the larger side of a factor.
     """
-    largest = 2 * math.sqrt(len(matrix)) * (spectral_norm(matrix.double()) + damping)
-    return _amplification(spectral_norm(outputs) / damping, largest, step, outputs, noise)
+    largest = 2 * math.sqrt(len(step)) * (spectral_norm(stepped.matrix.double()) + damping)
+    return _amplification(spectral_norm(stepped.frame.outputs) / damping, largest, step, stepped.frame)
 
 
-def _amplification(inverse: float, largest: float, step: Tensor, outputs: Tensor, noise: Tensor) -> float:
+def _amplification(inverse: float, largest: float, step: Tensor, frame: Frame) -> float:
     """K from the norms of R M^-1 and of M, see :func:`~fishergauge.suites.spectrum.solution.solve_on_range`."""
-    size = float((outputs @ step.double()).norm())
-    return inverse * max(largest * float(step.double().norm()), float(noise.norm())) / size if size > 0 else math.inf
+    size = float((frame.outputs @ step.double()).norm())
+    return inverse * max(largest * float(step.double().norm()), float(frame.noise.norm())) / size if size > 0 else math.inf
 
 
 def refusal(error: Exception) -> bool:

@@ -1,7 +1,6 @@
 """A problem in its original coordinates, with what every comparison needs of it."""
 
-import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from fishergauge.reference import Problem, empirical_fisher, ggn, gradient
 from fishergauge.suites.matrix import densified
+from fishergauge.suites.precision import converted
 from fishergauge.suites.spectrum.approximation import Approximation
 from fishergauge.suites.spectrum.solution import Solution, solve_on_range
 
@@ -17,15 +17,48 @@ DAMPING = 0.1  # lambda, in units of the mean eigenvalue of the matrix in the or
 
 
 @dataclass(frozen=True, eq=False)
+class Frame:
+    """Some coordinates: what a step in them is made of, and what it is looked at through.
+
+    Args:
+        problem: in these coordinates.
+        gradient: g, ``(P,)``; ``noise``: what its entries are sums of, in modulus.
+        outputs: R, with R'R the Fisher, ``(K, P)`` in float64.
+        transform: T, which pushes a step back to the original coordinates, ``(P, P)`` in float64.
+    """
+
+    problem: Problem
+    gradient: Tensor
+    noise: Tensor
+    outputs: Tensor
+    transform: Tensor
+
+    @classmethod
+    def of(cls, problem: Problem, outputs: Tensor, transform: Tensor) -> "Frame":
+        """The frame of a problem."""
+        return cls(problem, gradient(problem), summands_of_gradient(problem), outputs, transform)
+
+    def stepped(self, approximation: Approximation, raw: Any, magnified: float) -> "Stepped":
+        """Matrix and step of an approximation that gives ``raw`` here."""
+        matrix = approximation.inverted(densified(raw, self.problem), self.problem)
+        solution = solve_on_range(
+            matrix, self.gradient, self.outputs, self.transform, self.noise, magnified, approximation.power
+        )
+        return Stepped(self, raw, matrix, solution)
+
+
+@dataclass(frozen=True, eq=False)
 class Stepped:
     """A matrix in some coordinates and its undamped step.
 
     Args:
+        frame: the coordinates.
         raw: the matrix as the approximation gives it.
-        matrix: dense, ``(P, P)``.
+        matrix: dense, ``(P, P)``; the one whose inverse is meant.
         solution: the step on the range.
     """
 
+    frame: Frame
     raw: Any
     matrix: Tensor
     solution: Solution
@@ -40,62 +73,36 @@ class Origin:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self._stepped: dict[str, Stepped | Exception] = {}
-        self._magnified: dict[str, float] = {}
+        self._stepped: dict[Approximation, Stepped | Exception] = {}  # not by name: two of them may share one
+        self._magnified: dict[Approximation, float] = {}
 
     @cached_property
-    def outputs(self) -> Tensor:
-        """R, triangular with R'R the Fisher, ``(min(K, P), P)`` in float64: rows keep what their squares lose."""
-        rows = torch.cat(list(ggn(in_double(self.problem)).rows()))
-        triangular: Tensor = torch.linalg.qr(rows, mode="r")[1]
-        return triangular
-
-    @cached_property
-    def gradient(self) -> Tensor:
-        """g, ``(P,)``."""
-        return gradient(self.problem)
-
-    @cached_property
-    def noise(self) -> Tensor:
-        """What the entries of the gradient are sums of, in modulus, ``(P,)``."""
-        return summands_of_gradient(self.problem)
+    def frame(self) -> Frame:
+        """The problem itself; R is triangular, ``(min(K, P), P)``, made of rows, which keep what their squares lose."""
+        rows = torch.cat(list(ggn(converted(self.problem, torch.float64)).rows()))
+        identity = torch.eye(self.problem.num_parameters, dtype=torch.float64, device=self.problem.device)
+        return Frame.of(self.problem, torch.linalg.qr(rows, mode="r")[1], identity)
 
     @cached_property
     def values(self) -> Tensor:
         """The outputs of the model."""
         return self.problem.outputs
 
-    @cached_property
-    def identity(self) -> Tensor:
-        """The map of the parameters to themselves, ``(P, P)``."""
-        return torch.eye(self.problem.num_parameters, dtype=torch.float64, device=self.problem.device)
-
     def magnified(self, approximation: Approximation) -> float:
         """How far its matrix may be off, in units of rounding."""
-        if approximation.name not in self._magnified:
-            self._magnified[approximation.name] = approximation.magnified(self.problem)
-        return self._magnified[approximation.name]
+        if approximation not in self._magnified:
+            self._magnified[approximation] = approximation.magnified(self.problem)
+        return self._magnified[approximation]
 
     def stepped(self, approximation: Approximation) -> Stepped:
         """Matrix and step of an approximation; what it raises is raised each time."""
-        name = approximation.name
-        if name not in self._stepped:
+        if approximation not in self._stepped:
             try:
                 raw = approximation.matrix(None, self.problem)
-                matrix = densified(raw, self.problem)
-                solution = solve_on_range(
-                    matrix,
-                    self.gradient,
-                    self.outputs,
-                    self.identity,
-                    self.noise,
-                    magnified=self.magnified(approximation),
-                    power=approximation.power,
-                )
-                self._stepped[name] = Stepped(raw, matrix, solution)
+                self._stepped[approximation] = self.frame.stepped(approximation, raw, self.magnified(approximation))
             except Exception as error:
-                self._stepped[name] = error
-        found = self._stepped[name]
+                self._stepped[approximation] = error
+        found = self._stepped[approximation]
         if isinstance(found, Exception):
             raise found
         return found
@@ -111,13 +118,3 @@ def summands_of_gradient(problem: Problem) -> Tensor:
     matrix = empirical_fisher(problem)
     terms = len(matrix.terms.outputs) / float(matrix.terms.divisor)
     return (terms * matrix.diagonal().double()).sqrt()
-
-
-def in_double(problem: Problem) -> Problem:
-    """The same problem in float64."""
-    batches = [(_double(inputs), _double(targets)) for inputs, targets in problem.batches]
-    return replace(problem, model=copy.deepcopy(problem.model).double(), batches=batches)
-
-
-def _double(tensor: Tensor) -> Tensor:
-    return tensor.double() if tensor.is_floating_point() else tensor

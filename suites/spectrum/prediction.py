@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from fishergauge.reference import Reparametrization
+from fishergauge.reference.gaussian import Gaussian
 from fishergauge.reference.likelihood import Likelihood
 from fishergauge.suites.spectrum.approximation import Approximation
 from fishergauge.suites.spectrum.groups import GROUPS, contains
@@ -67,7 +68,7 @@ def exact_blocks(change: Reparametrization) -> bool:
 
 def is_squared(likelihood: Likelihood) -> bool:
     """Whether the loss is the squared error."""
-    return type(likelihood).__name__ == "Gaussian"
+    return isinstance(likelihood, Gaussian)
 
 
 def through_kernel(

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from fishergauge.reference import ProblemError
+from fishergauge.reference import ProblemError, newton_step
 
 ITERATIONS = 24
 CHAIN = 256
@@ -195,8 +195,7 @@ def step_on_range(matrix: Tensor, gradient: Tensor, cutoff: float) -> Tensor:
     blocks, alone = irreducible_blocks(M)
     step = torch.zeros_like(gradient)
     for index in blocks:
-        basis, inside, _ = _range(M[index[:, None], index], cutoff)
-        step[index] = -(basis @ ((basis.mT @ gradient[index]) / inside))
+        step[index] = newton_step(M[index[:, None], index], gradient[index], cutoff)
     if len(alone):
         step[alone] = _quotients(M, gradient, alone)[0]
     return step

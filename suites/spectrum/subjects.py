@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from fishergauge.reference import Problem, eigen_kfac, kfac, quasi_diagonal
 from fishergauge.suites.case import Case, SubjectFailed
+from fishergauge.suites.claims.agreement import quasi_diagonal_forms
 from fishergauge.suites.eigenbasis import basis_condition
 from fishergauge.suites.quantity_cache import QuantityCache
 from fishergauge.suites.spectrum.approximation import Approximation
@@ -43,6 +43,9 @@ def as_approximation(subject: Subject, problem: Problem, limit: float = 10.0, se
     def magnified(at: Problem) -> float:
         return basis_condition(at, subject, quantities.target(at, subject.target)) if "conformal" in (group or "") else 1.0
 
+    def inverted(matrix: Tensor, at: Problem) -> Tensor:
+        return quasi_diagonal_forms(case, matrix, at)[1] if subject.structure == "quasi-diagonal" else matrix
+
     def solve(matrix: Any, vector: Tensor, damping: float) -> Tensor:
         assert subject.solve is not None
         taken = subject.solve
@@ -59,6 +62,7 @@ def as_approximation(subject: Subject, problem: Problem, limit: float = 10.0, se
         solve=solve if subject.solve is not None else None,
         layered=subject.structure in LAYERED,
         magnified=magnified,
+        inverted=inverted,
         counterpart=_counterpart(subject, bias, group, quantities),
         own=False,
     )
@@ -72,13 +76,14 @@ def promised(subject: Subject, bias: Bias) -> tuple[str | None, str | None]:
         bias: whether weight and bias share a block.
     """
     blocks = "layers" if bias == "joint" else "parameters"
+    exact = blocks if subject.target in ("fisher", "ggn") and not subject.drawn else None
     groups: dict[str, tuple[str | None, str | None]] = {
         "dense": ("all", None),
         "block-diagonal": (blocks, None),
         "quasi-diagonal": ("units", None),
         "diagonal": ("scales", None),
-        "kronecker": (f"{bias}-kronecker", blocks if subject.target in ("fisher", "ggn") and not subject.drawn else None),
-        "eigen-kronecker": (f"{bias}-conformal", blocks if subject.target in ("fisher", "ggn") and not subject.drawn else None),
+        "kronecker": (f"{bias}-kronecker", exact),
+        "eigen-kronecker": (f"{bias}-conformal", exact),
         "low-rank": (None, None),
         "none": (None, None),
     }
@@ -116,9 +121,6 @@ def _bias(case: Case, subject: Subject) -> Bias:
     if subject.structure not in ("block-diagonal", "kronecker", "eigen-kronecker"):
         return "joint"
     try:
-        matrix = case.matrix()
+        return "joint" if case.joint() else "separate"
     except SubjectFailed:
         return "joint"  # there is no step to compare either
-    layer, parameter = (case.quantities.restricted(case.problem, matrix, per) for per in ("layer", "parameter"))
-    between = float((layer - parameter).norm())
-    return "joint" if between > torch.finfo(matrix.dtype).eps ** 0.5 * float(layer.norm()) else "separate"
