@@ -18,11 +18,13 @@ class Cell:
     """One protocol of one experiment on one data set with one seed.
 
     Args:
-        experiment: ``"e1"`` to ``"e4"``.
-        protocol: ``"baseline"`` (the notebook's algorithm, for timing), ``"published"`` (the notebook's
-            protocol) or ``"corrected"`` (a protocol that could refute the claim).
-        data: name of a data set, see :mod:`fishergauge.reports.data`.
-        seed: of the initial parameters.
+        experiment: a name of :mod:`fishergauge.reports.experiments`, such as ``"e4"``.
+        protocol: ``"baseline"`` (the notebook's algorithm, for timing), ``"published"`` (the source's
+            protocol), ``"corrected"`` (a protocol that could refute the claim), or ``"timed"`` (measures time in another way
+            than against a baseline).
+        data: name of a data set, see :mod:`fishergauge.reports.data`; that of the experiment itself where its data belong to
+            no other. Results are grouped by it, and it names the folder of the artefacts.
+        seed: of the initial parameters, or of whatever is drawn.
         settings: everything else that determines the result, as pairs of name and value.
 
     Example:

@@ -16,7 +16,7 @@ from fishergauge.suites.one_thread import one_thread
 
 Result = TypeVar("Result")
 
-TIMED = "baseline"  # cells of this protocol measure time and need the machine for themselves
+TIMED = frozenset({"baseline", "timed"})  # cells of these protocols measure time and need the machine for themselves
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def compute(cells: Sequence[Cell], experiments: Mapping[str, Experiment], device
     Yields:
         Each cell once, failed ones included; also those of a process that died.
     """
-    timed = [cell for cell in cells if cell.protocol == TIMED]
-    rest = [cell for cell in cells if cell.protocol != TIMED]
+    timed = [cell for cell in cells if cell.protocol in TIMED]
+    rest = [cell for cell in cells if cell.protocol not in TIMED]
     if jobs == 1 or torch.device(device).type != "cpu" or len(rest) < 2:
         for cell in timed + rest:
             yield _run(cell, experiments[cell.experiment], device)

@@ -12,10 +12,12 @@ Results = Sequence[tuple[Cell, Record]]
 
 
 class Experiment(Protocol):
-    """An experiment of the paper: cells to compute, artefacts and ledger entries made of their records.
+    """An experiment: cells to compute, artefacts and ledger entries made of their records.
 
     ``run`` depends on the cell and the device alone, so that a finished cell need not be computed again;
-    ``artefacts`` and ``entries`` depend on the results of one data set alone and compute nothing costly. A record may carry
+    ``artefacts`` and ``entries`` depend on the results of one data set alone (cells of equal ``data``) and compute nothing
+    costly. An experiment that brings its own data ignores those of the options and names its cells' data after itself; its
+    ledger entries may name the data more closely. A record may carry
     ``costs``, rows of :meth:`fishergauge.reports.cost.Comparison.row`, which end up in the table of costs.
     """
 

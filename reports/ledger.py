@@ -13,6 +13,8 @@ PAPER = (
     'HIDEKI, "Natural Gradient Descent: Characterizing Local Efficiency and Coordinate Invariance in Controlled Settings", '
     "2026, doi 10.5281/zenodo.18163401"
 )
+GGN_EXPERIMENTS = "README of GGNExperiments, experiments with generalised Gauss-Newton for NGD and LLA"
+COURSE = 'course module "Natural Gradient Methods"'
 VERDICTS = ("confirmed", "refuted", "not testable as published")
 CONDITIONAL = "confirmed only if "
 
@@ -23,8 +25,8 @@ class LedgerEntry:
 
     Args:
         id: for example ``"E4.1"``; unique within a data set.
-        experiment: ``"e1"`` to ``"e4"``.
-        data: name of the data set.
+        experiment: a name of :mod:`fishergauge.reports.experiments`.
+        data: name of the data set, or what else the measurement was made on.
         statement: the claim, in one sentence.
         source: where it is made.
         published: the paper's figure, quoted.
@@ -70,7 +72,7 @@ def write_ledger(entries: Sequence[LedgerEntry], out: Path, appendix: str = "", 
     Raises:
         ValueError: two entries share id and data set.
     """
-    ordered = sorted(entries, key=lambda entry: (entry.id, entry.data))
+    ordered = sorted(entries, key=_place)
     names = [(entry.id, entry.data) for entry in ordered]
     if len(set(names)) < len(names):
         raise ValueError(f"ledger entries must differ in id or data set: {names}")
@@ -85,6 +87,12 @@ def write_ledger(entries: Sequence[LedgerEntry], out: Path, appendix: str = "", 
     content = {"schema": 1, "remarks": list(remarks), "claims": [jsonable(asdict(entry)) for entry in ordered]}
     paths[2].write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return paths
+
+
+def _place(entry: LedgerEntry) -> tuple[str, int, str, str]:
+    """Where an entry stands: by experiment and number, the tenth behind the ninth."""
+    experiment, _, number = entry.id.partition(".")
+    return experiment, int(number) if number.isdigit() else 0, number, entry.data
 
 
 def _page(entries: Sequence[LedgerEntry], appendix: str, remarks: Sequence[str]) -> str:

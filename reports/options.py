@@ -13,8 +13,8 @@ class Options:
     """What a reproduction is asked to do.
 
     Args:
-        experiments: names out of ``"e1"`` to ``"e4"``, in order.
-        data: names of data sets, in order.
+        experiments: names of :mod:`fishergauge.reports.experiments`, in order.
+        data: names of data sets, in order; for the experiments that do not bring their own.
         seeds: how many seeds, 0 to ``seeds - 1``; None stands for the published number of each experiment.
         quick: a few seconds instead of minutes: fewer seeds and coarser grids.
         device: ``"cpu"`` or ``"cuda"``.

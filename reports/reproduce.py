@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def reproduce(options: Options, experiments: Mapping[str, Experiment], command: 
         outcome.computed += 1
         say(f"{label}: {computed.seconds:.1f} s")
     tasks = []
-    for data in options.data:
+    for data in groups(cells):
         for name, group in chosen.items():
             results = [(cell, outcome.results[cell]) for cell in group if cell.data == data and cell in outcome.results]
             if results:
@@ -134,6 +134,11 @@ def _conclude(experiment: Experiment, data: str, results: list[tuple[Cell, Recor
     return conclusion
 
 
+def groups(cells: Iterable[Cell]) -> list[str]:
+    """The data sets of cells, each once, in their order: what artefacts and ledger entries are made for."""
+    return list(dict.fromkeys(cell.data for cell in cells))
+
+
 def remarks(options: Options, failures: int) -> list[str]:
     """What a reader of the ledger must know of the run.
 
@@ -154,7 +159,7 @@ def remarks(options: Options, failures: int) -> list[str]:
 def _finish(options: Options, entries: list[LedgerEntry], cells: list[Cell], command: str, outcome: Outcome, say: Say) -> None:
     """Costs, ledger and provenance."""
     tables = {}
-    for data in options.data:
+    for data in groups(cells):
         rows = [row for cell, record in outcome.results.items() if cell.data == data for row in record.get("costs", [])]
         tables[data] = cost_table(rows)
         if rows:

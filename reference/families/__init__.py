@@ -1,0 +1,1 @@
+"""Families of distributions: their Fisher information, natural gradients and duals."""

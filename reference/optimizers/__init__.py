@@ -1,0 +1,1 @@
+"""Optimisers that precondition with a curvature matrix."""

@@ -1,0 +1,1 @@
+"""Experiments of a course on natural gradients, and the verdicts on its statements."""

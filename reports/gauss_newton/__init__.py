@@ -1,0 +1,1 @@
+"""Experiments with the generalised Gauss-Newton matrix: vector field, Jacobian, posterior, nonlinear model."""
