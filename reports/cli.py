@@ -17,11 +17,10 @@ from fishergauge.reports import (
     spectrum_command,
 )
 from fishergauge.reports.code_version import package_version
+from fishergauge.reports.targets import COURSE, GAUSS_NEWTON, PAPER, TARGETS
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
-
-NAMES = ("e1", "e2", "e3", "e4")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,17 +42,18 @@ def _add_reproduce(commands: "_SubParsersAction[argparse.ArgumentParser]") -> No
     """The command that runs the experiments."""
     run = commands.add_parser(
         "reproduce",
-        help="run the experiments of the paper, as published and as they should be",
-        description="Run experiments of the paper, as published and as they should be, and judge its claims. Finished cells in "
-        "the folder of results are not computed again.",
+        help="run the experiments, as published and as they should be",
+        description="Run experiments, as published and as they should be, and judge the claims of their sources.\n"
+        "Finished cells in the folder of results are not computed again.",
+        epilog=_described(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run.add_argument("experiment", nargs="+", choices=(*NAMES, "all"), help="which experiments")
+    run.add_argument("experiment", nargs="+", choices=(*TARGETS, "all"), metavar="EXPERIMENT", help="names from below, or all")
     run.add_argument(
         "--data",
         nargs="+",
-        default=["synthetic", "digits"],
         metavar="NAME",
-        help="data sets: synthetic, digits, wine, breast-cancer (default: synthetic digits)",
+        help="data sets of e1 to e4: synthetic, digits, wine, breast-cancer (default: synthetic digits)",
     )
     run.add_argument("--seeds", type=int, metavar="N", help="number of seeds (default: as published)")
     run.add_argument("--quick", action="store_true", help="fewer seeds and coarser grids: seconds instead of minutes")
@@ -61,6 +61,20 @@ def _add_reproduce(commands: "_SubParsersAction[argparse.ArgumentParser]") -> No
     run.add_argument("--jobs", "-j", type=int, metavar="N", help="processes at the same time (default: one a core)")
     run.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default: out)")
     run.set_defaults(run=_reproduce)
+
+
+def _described() -> str:
+    """The experiments with a line each, by source."""
+    groups = {
+        "experiments of the paper": PAPER,
+        "experiments with the generalised Gauss-Newton matrix": GAUSS_NEWTON,
+        "experiments of a course on natural gradients": COURSE,
+    }
+    wide = max(map(len, TARGETS))
+    lines = []
+    for heading, group in groups.items():
+        lines += [f"{heading}:", *(f"  {name:{wide}}  {what}" for name, what in group.items()), ""]
+    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,10 +108,12 @@ def _reproduce(options: argparse.Namespace) -> int:
     from fishergauge.reports.options import OptionError, Options
     from fishergauge.reports.reproduce import reproduce
 
-    names = NAMES if "all" in options.experiment else tuple(dict.fromkeys(options.experiment))
+    names = tuple(TARGETS) if "all" in options.experiment else tuple(dict.fromkeys(options.experiment))
     try:
         jobs = available_cores() if options.jobs is None else options.jobs
-        data = tuple(dict.fromkeys(options.data))
+        if options.data is not None and not any(name in PAPER for name in names):
+            raise OptionError(f"--data is for {', '.join(PAPER)}; {', '.join(names)} brings data of its own: leave --data out")
+        data = tuple(dict.fromkeys(options.data or Options.data))
         asked = Options(names, data, options.seeds, options.quick, options.device, options.out, jobs)
         outcome = reproduce(asked, EXPERIMENTS, shlex.join(["fishergauge", *options.given]), _say)
     except (OptionError, DataError, MissingExtraError) as error:

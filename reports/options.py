@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from fishergauge.reports.targets import TARGETS
+
 
 class OptionError(ValueError):
     """An option that cannot be honoured; the message names cause and remedy."""
@@ -29,7 +31,7 @@ class Options:
         3
     """
 
-    experiments: tuple[str, ...] = ("e1", "e2", "e3", "e4")
+    experiments: tuple[str, ...] = tuple(TARGETS)
     data: tuple[str, ...] = ("synthetic", "digits")
     seeds: int | None = None
     quick: bool = False

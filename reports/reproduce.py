@@ -19,6 +19,7 @@ from fishergauge.reports.options import OptionError, Options
 from fishergauge.reports.provenance import write_provenance
 from fishergauge.reports.store import Store
 from fishergauge.reports.tables import write_csv, write_json
+from fishergauge.reports.targets import NEEDS, PAPER
 from fishergauge.reports.usage import make_folder
 
 Say = Callable[[str], None]
@@ -101,10 +102,13 @@ def check_options(options: Options, experiments: Mapping[str, Experiment]) -> No
         raise OptionError("no CUDA device is available; use --device cpu, or make one visible to this process")
     if device.type not in ("cpu", "cuda"):
         raise OptionError(f"{options.device!r} is not supported; use cpu or cuda")
-    for module in ("matplotlib", "joblib", "tqdm"):
+    for module in dict.fromkeys(
+        ["matplotlib", "joblib", "tqdm", *(m for name in options.experiments for m in NEEDS.get(name, ()))]
+    ):
         require(module)
-    for data in options.data:
-        load(data, options.device)
+    if any(name in PAPER for name in options.experiments):
+        for data in options.data:
+            load(data, options.device)
     make_folder(options.out, OptionError)
 
 

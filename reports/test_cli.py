@@ -6,6 +6,8 @@ import pytest
 
 from fishergauge.reports.cli import main
 from fishergauge.reports.code_version import package_version
+from fishergauge.reports.experiments import EXPERIMENTS
+from fishergauge.reports.targets import NEEDS, TARGETS
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,6 +37,29 @@ def test_bad_options_end_with_2_and_say_why(
 ) -> None:
     assert main(["reproduce", "e4", "--out", str(tmp_path), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_data_for_experiments_that_bring_their_own_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "vector-field", "--data", "wine", "--out", str(tmp_path)]) == 2
+    assert "--data is for e1, e2, e3, e4; vector-field brings data of its own" in capsys.readouterr().err
+
+
+def test_the_help_lists_every_experiment_with_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["reproduce", "--help"])
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert [parts for parts in lines if parts and parts[0] in TARGETS] == [list(item) for item in TARGETS.items()]
+    assert set(NEEDS) <= set(TARGETS)
+    assert list(TARGETS) == list(EXPERIMENTS)
+    assert all(experiment.name == name for name, experiment in EXPERIMENTS.items())
+
+
+def test_a_package_that_one_experiment_needs_is_asked_for_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    assert main(["reproduce", "policy", "--quick", "--out", str(tmp_path)]) == 2
+    assert "gymnasium is not installed; run: pip install 'fishergauge[report]'" in capsys.readouterr().err
 
 
 def test_a_missing_extra_is_named_with_its_remedy(

@@ -55,3 +55,10 @@ def test_what_a_reader_must_know_stands_before_the_verdicts(tmp_path: Path) -> N
     assert all(text in head for text in ("A quick run", "Run with 2 seeds", "Incomplete: 3 parts"))
     assert len(json.loads((tmp_path / "claims.json").read_text())["remarks"]) == 3
     assert remarks(Options(), failures=0) == []
+
+
+def test_the_tenth_claim_stands_behind_the_ninth(tmp_path: Path) -> None:
+    entries = [replace(ENTRY, id=f"COURSE.{number}") for number in (10, 9, 1)]
+    write_ledger(entries, tmp_path)
+    ids = [claim["id"] for claim in json.loads((tmp_path / "claims.json").read_text())["claims"]]
+    assert ids == ["COURSE.1", "COURSE.9", "COURSE.10"]

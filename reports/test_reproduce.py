@@ -71,6 +71,22 @@ def test_a_failing_cell_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None
     assert run(experiment, tmp_path) == (1, 2, [])
 
 
+def test_an_experiment_with_data_of_its_own_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    class Own(Counting):
+        name = "vector-field"
+
+        def cells(self, options: Options) -> list[Cell]:
+            return [Cell(self.name, "corrected", self.name, seed) for seed in range(2)]
+
+    options = Options(("e4", "vector-field"), ("synthetic",), out=tmp_path)
+    outcome = reproduce(options, {"e4": Counting(), "vector-field": Own()}, "", lambda line: None)
+    assert outcome.computed == 5
+    assert (tmp_path / "synthetic" / "E4_results.csv").read_text() == "seed\n0\n1\n2\n"
+    assert (tmp_path / "vector-field" / "E4_results.csv").read_text() == "seed\n0\n1\n"
+    claims = json.loads((tmp_path / "claims.json").read_text())["claims"]
+    assert [claim["data"] for claim in claims] == ["synthetic", "vector-field"]
+
+
 def test_failing_artefacts_are_reported_and_the_ledger_is_written(tmp_path: Path) -> None:
     experiment = Counting()
     experiment.artefacts_fail = True
