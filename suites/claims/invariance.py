@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -37,13 +38,13 @@ def step_deviation(case: Case, *families: str) -> Finding:
     :math:`M^{-1/2} \, dM \, M^{-1/2}`, and the change of the outputs with it, by up to c times the root of the ratio of two
     eigenvalues of M: :math:`c \sqrt{\kappa}` is added.
     """
-    family, other, of_map = _in_coordinates(case, *families)
-    (first, condition), (second, again) = (_change_of_outputs(case, problem) for problem in (case.problem, other))
+    found = in_coordinates(case, *families)
+    (first, condition), (second, again) = (_change_of_outputs(case, problem) for problem in (case.problem, found.problem))
     size = float(first.norm())
     if size == 0:
         raise NotHere("the gradient is zero on the range of the matrix")
     measured = float((second - first).norm()) / size
-    conditions = condition * (1 + of_map / 16) + again
+    conditions = condition * (1 + found.condition / 16) + again
     if case.subject.structure == "eigen-kronecker":
         conditions += case.basis_condition() * condition**0.5
     bound = case.bound(conditions)
@@ -51,7 +52,7 @@ def step_deviation(case: Case, *families: str) -> Finding:
         raise NotHere(f"rounding alone explains {bound:.0e} here")
     entry = int((second - first).abs().argmax())
     witness = (
-        f"in {family} coordinates the step changes output {entry} by {float(second[entry]):.4g} "
+        f"in {found.family} coordinates the step changes output {entry} by {float(second[entry]):.4g} "
         f"instead of {float(first[entry]):.4g}"
     )
     return Finding(measured, bound, f"64 u sqrt(n) * {conditions:.1e} (condition numbers)", witness)
@@ -65,16 +66,33 @@ def _change_of_outputs(case: Case, problem: Problem) -> tuple[Tensor, float]:
     return jacobian @ solution, condition * cancelled
 
 
-def _in_coordinates(case: Case, *families: str) -> tuple[str, Problem, float]:
-    """The first family that has a map for the model, the problem in its coordinates, and the condition number of the map.
+class OtherCoordinates(NamedTuple):
+    """A problem in other coordinates; without the one it was made from, which is kept by whoever keeps this.
 
-    All subjects meet the same map.
+    Args:
+        family: of the map.
+        problem: in its coordinates.
+        condition: number of the map.
+        jacobian: T, ``(P, P)`` in float64.
+    """
+
+    family: str
+    problem: Problem
+    condition: float
+    jacobian: Tensor
+
+
+def in_coordinates(case: Case, *families: str) -> OtherCoordinates:
+    """The problem in the coordinates of the first family that has a map for the model. All subjects meet the same map.
+
+    Raises:
+        NotHere: none of the families has one.
     """
     problem = case.problem
 
-    def made(family: str) -> tuple[str, Problem, float]:
+    def made(family: str) -> OtherCoordinates:
         found = reparametrized(problem, family, KAPPA, derived_seed("map", family, problem.name, case.seed))
-        return family, found.problem, found.condition
+        return OtherCoordinates(family, found.problem, found.condition, found.jacobian)
 
     for family in families:
         try:
@@ -96,8 +114,13 @@ def invariant_layers(case: Case) -> Finding:
 
     Where the bias is not declared it is read off the matrix: a joint one has a block between weight and bias.
     """
+    return step_deviation(case, *families_of_layers(case))
+
+
+def families_of_layers(case: Case) -> tuple[str, ...]:
+    """The families of maps in every layer that a dense, block-diagonal or Kronecker-factored subject respects."""
     joint = case.subject.structure == "dense" or case.joint()
-    return step_deviation(case, "affine", "kronecker") if joint else step_deviation(case, "kronecker")
+    return ("affine", "kronecker") if joint else ("kronecker",)
 
 
 CONFIDENT = frozenset({"saturated"})

@@ -1,4 +1,4 @@
-"""What models that are linear in their parameters, or have more parameters than outputs, say in closed form."""
+"""What models that are linear in their parameters, or have natural parameters, say in closed form; ranks and kernels."""
 
 import torch
 from torch import Tensor, nn
@@ -77,72 +77,6 @@ def _still_directions(case: Case) -> Tensor | None:
     return still
 
 
-def kernel_is_still(case: Case) -> Finding:
-    """Directions in the kernel of the matrix change no output; those in its image do."""
-    matrix, jacobian = case.matrix(), case.quantities.jacobian(case.problem)
-    values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
-    floor = len(values) * 32 * torch.finfo(values.dtype).eps
-    null = vectors[:, values.abs() <= floor * float(values.abs().max())]
-    squares = torch.linalg.svdvals(jacobian.double()).square()
-    squares = squares / squares.max()
-    if bool(((squares > floor / 100) & (squares < floor * 100)).any()):
-        raise NotHere("the rank of the Jacobian is not clear in this precision")
-    expected = matrix.shape[0] - int((squares > floor).sum())
-    bound = (64 * torch.finfo(values.dtype).eps * len(values)) ** 0.5
-    moved = float((jacobian @ null).norm() / jacobian.norm()) if null.numel() else 0.0
-    formula = "sqrt(128 u P): an eigenvalue is a square of lengths"
-    witness = (
-        f"its kernel has {null.shape[1]} dimensions and changes the outputs by {moved:.3g}, that of the Jacobian has {expected}"
-    )
-    return Finding(moved if null.shape[1] == expected else float("inf"), bound, formula, witness)
-
-
-def conjugate_posterior(case: Case) -> Finding:
-    r"""Covariance of the predictions and evidence, against the Gaussian process with kernel :math:`J J' / \delta`.
-
-    The posterior precision is :math:`M_{sum} + \delta I` with unit prior precision, the variance of the labels 1/2.
-    """
-    problem, delta, variance = case.problem, 1.0, 0.5
-    terms = terms_of(problem)
-    matrix = case.matrix().double() * float(terms.divisor)
-    jacobian = case.quantities.jacobian(problem).double()
-    slope = case.quantities.gradient(problem).double() * float(terms.divisor)
-    origin = problem.vector.double()
-    precision = matrix + delta * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
-    sign, logdet = torch.linalg.slogdet(precision)
-    if not float(sign) > 0:
-        return Finding(float("inf"), 1.0, "", "the posterior precision M + I is not positive definite")
-    posterior = torch.linalg.solve(precision, jacobian.mT)
-    mean = origin - torch.linalg.solve(precision, slope + delta * origin)
-    kernel = jacobian @ jacobian.mT / delta
-    noisy = kernel + variance * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)
-    residual = (terms.labels - terms.outputs).double().reshape(-1) + jacobian @ origin  # labels less the outputs at zero
-    condition = float(torch.linalg.cond(noisy))
-    bound = case.bound(condition)
-    covariance = compared_arrays(jacobian @ posterior, kernel - kernel @ torch.linalg.solve(noisy, kernel), bound, "covariance")
-    # log p(y | mean) + log p(mean) + log of the Gaussian integral, against log N(y; f(0), noisy)
-    errors = residual - jacobian @ mean
-    count = len(residual)
-    log_two_pi = torch.log(torch.tensor(2 * torch.pi, dtype=torch.float64))
-    fit = -(errors @ errors) / (2 * variance) - count / 2 * (log_two_pi + torch.log(torch.tensor(variance).double()))
-    laplace = fit - delta / 2 * (mean @ mean) - logdet / 2
-    process = -(residual @ torch.linalg.solve(noisy, residual)) / 2 - torch.logdet(noisy) / 2 - count / 2 * log_two_pi
-    size = 1 + float(process.abs())
-    evidence = Finding(
-        abs(float(laplace - process)) / size,
-        bound,
-        f"64 u sqrt(n) * {condition:.1e}",
-        f"evidence {float(laplace):.6g}, exact {float(process):.6g}",
-    )
-    return worst(covariance, evidence)
-
-
-def compared_arrays(actual: Tensor, expected: Tensor, bound: float, what: str) -> Finding:
-    """The relative deviation of two tensors against a bound."""
-    measured = float((actual - expected).norm() / expected.norm())
-    return Finding(measured, bound, "64 u sqrt(n) cond", f"{what}: relative deviation {measured:.3g}")
-
-
 def dual_metric(case: Case) -> Finding:
     r"""In natural parameters F is the covariance of the statistics, :math:`\nabla^2 A`, and its dual metric inverts it.
 
@@ -186,29 +120,6 @@ CLAIMS = (
         bound="64 u sqrt(n)",
         control="diag(p) without - p p' (f-dangel/backpack 3b3570c2)",
         measure=rank_and_kernel,
-    ),
-    Claim(
-        id="T19",
-        name="kernel-changes-no-output",
-        statement="directions in the kernel of the matrix leave the linearised predictions unchanged, and there are no others",
-        source="Roy et al. 2024, sec. 3",
-        scope=DENSE,
-        requires=frozenset({"over-parametrised", "squared"}),
-        bound="sqrt(128 u P)",
-        control="damping left in the matrix",
-        measure=kernel_is_still,
-    ),
-    Claim(
-        id="T20",
-        name="laplace-exact-for-linear-gaussian",
-        statement="the Laplace posterior of a linear-Gaussian model has the exact predictive covariance and evidence",
-        source="Rasmussen and Williams 2006, sec. 2.1; MacKay 1992",
-        scope=DENSE,
-        requires=frozenset({"linear-model", "squared"}),
-        excludes=frozenset({"many-terms"}),
-        bound="64 u sqrt(n) cond(J J' + I/2)",
-        control="factor 2 in the likelihood",
-        measure=conjugate_posterior,
     ),
     Claim(
         id="T22",
