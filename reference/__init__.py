@@ -1,5 +1,6 @@
 """The mathematics of curvature matrices: reference quantities by three independent routes."""
 
+from fishergauge.reference.class_probabilities import class_probabilities
 from fishergauge.reference.conjugate_gradients import conjugate_gradients
 from fishergauge.reference.curvature import Curvature, block_slices
 from fishergauge.reference.divergence import kl_divergence
@@ -8,13 +9,24 @@ from fishergauge.reference.empirical_fisher import empirical_fisher
 from fishergauge.reference.errors import ConvergenceError, ProblemError, UndefinedError, UnsupportedError
 from fishergauge.reference.facts import Facts
 from fishergauge.reference.fisher import fisher
+from fishergauge.reference.gaussian_predictive import GaussianPredictive
+from fishergauge.reference.gaussian_prior import GaussianPrior
 from fishergauge.reference.ggn import ggn
 from fishergauge.reference.gradient import gradient, objective
 from fishergauge.reference.hessian import hessian
 from fishergauge.reference.jacobian import output_jacobian
 from fishergauge.reference.kfac import KroneckerBlock, KroneckerFactored, kfac
+from fishergauge.reference.laplace import LaplacePosterior, laplace
+from fishergauge.reference.laplace_predictive import (
+    joint_covariance,
+    linearized_outputs,
+    linearized_predictive,
+    sampled_predictive,
+)
+from fishergauge.reference.last_layer import LastLayer, last_layer
 from fishergauge.reference.layer_statistics import LayerStatistics
 from fishergauge.reference.likelihoods import likelihood_of
+from fishergauge.reference.linear_gaussian import linear_gaussian_map
 from fishergauge.reference.matched_length import matched_length
 from fishergauge.reference.monte_carlo import monte_carlo_fisher
 from fishergauge.reference.problem import Problem
@@ -44,8 +56,12 @@ __all__ = [
     "Curvature",
     "EigenKronecker",
     "Facts",
+    "GaussianPredictive",
+    "GaussianPrior",
     "KroneckerBlock",
     "KroneckerFactored",
+    "LaplacePosterior",
+    "LastLayer",
     "LayerStatistics",
     "Problem",
     "ProblemError",
@@ -54,6 +70,7 @@ __all__ = [
     "UndefinedError",
     "UnsupportedError",
     "block_slices",
+    "class_probabilities",
     "conjugate_gradients",
     "eigen_kfac",
     "empirical_fisher",
@@ -61,10 +78,16 @@ __all__ = [
     "ggn",
     "gradient",
     "hessian",
+    "joint_covariance",
     "kfac",
     "kl_divergence",
     "kl_matched_step",
+    "laplace",
+    "last_layer",
     "likelihood_of",
+    "linear_gaussian_map",
+    "linearized_outputs",
+    "linearized_predictive",
     "matched_length",
     "monte_carlo_fisher",
     "natural_gradient_step",
@@ -75,6 +98,7 @@ __all__ = [
     "quadratic_length",
     "quasi_diagonal",
     "reparametrized",
+    "sampled_predictive",
     "shampoo",
     "softmax_regression_empirical_fisher",
     "softmax_regression_fisher",

@@ -1,0 +1,53 @@
+"""Independent Gaussians over the outputs of a model at several inputs."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from fishergauge.reference.errors import UndefinedError
+from fishergauge.reference.likelihood import Likelihood
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianPredictive:
+    r"""Independent Gaussians over the outputs of N inputs.
+
+    Args:
+        mean: ``(N, C)``: function values of squared error, logits of class labels.
+        covariance: ``(N, C, C)``, in squared units of the outputs.
+        likelihood: of the problem.
+        observation_variance: sigma^2 of squared error; None for class labels.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    likelihood: Likelihood
+    observation_variance: float | None = None
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance of each output, ``(N, C)``."""
+        return self.covariance.diagonal(dim1=-2, dim2=-1)
+
+    def with_noise(self) -> "GaussianPredictive":
+        r"""The distribution of new observations, of covariance :math:`J \Sigma J' + \sigma^2 I`.
+
+        Raises:
+            UndefinedError: the labels are classes, or the noise was added already.
+        """
+        if self.observation_variance is None:
+            raise UndefinedError(
+                "there is no observation noise to add: class labels have class_probabilities, and noise is added once"
+            )
+        noise = self.observation_variance * torch.eye(self.mean.shape[-1], dtype=self.mean.dtype, device=self.mean.device)
+        return replace(self, covariance=self.covariance + noise, observation_variance=None)
+
+    def log_density(self, values: Tensor) -> Tensor:
+        """The log-density of each row of values ``(N, C)``: ``(N,)``; the covariance must not be singular."""
+        root: Tensor = torch.linalg.cholesky(self.covariance)
+        offset = (values.reshape(self.mean.shape) - self.mean)[..., None]
+        whitened: Tensor = torch.linalg.solve_triangular(root, offset, upper=False)[..., 0]
+        logdet = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return -(whitened.square().sum(-1) + logdet + self.mean.shape[-1] * math.log(2 * math.pi)) / 2

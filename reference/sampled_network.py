@@ -1,0 +1,41 @@
+"""A network at several parameter vectors at once."""
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from fishergauge.reference.evaluation import called_at, differentiable_attention
+from fishergauge.reference.problem import Problem
+
+SAMPLES_AT_ONCE = 64
+
+
+def outputs_at(problem: Problem, vectors: Tensor, inputs: Tensor, chunk: int = SAMPLES_AT_ONCE) -> Tensor:
+    """The outputs of the model at several parameter vectors.
+
+    Args:
+        problem: whose model it is.
+        vectors: ``(S, P)``.
+        inputs: ``(N, ...)``.
+        chunk: how many vectors at a time.
+
+    Returns:
+        ``(S, N, ...)``.
+    """
+    at = called_at(problem.model, list(problem.parameters))
+
+    def evaluate(vector: Tensor) -> Tensor:
+        outputs: Tensor = at(problem.unflatten(vector), (inputs,))
+        return outputs
+
+    with torch.no_grad(), differentiable_attention():
+        first = evaluate(vectors[0])
+        try:
+            together: Tensor = vmap(evaluate, chunk_size=chunk)(vectors)
+        except RuntimeError:  # no batching rule (recurrent layers); a model that fails anyway fails again below
+            together = first[None]
+        # some batching rules are wrong (PReLU), and show it in the first sample
+        tolerance = torch.finfo(first.dtype).eps ** 0.5 * (1 + first.abs().max())
+        if len(together) != len(vectors) or not bool(((together[0] - first).abs() <= tolerance).all()):
+            together = torch.stack([evaluate(vector) for vector in vectors])
+    return together
