@@ -39,7 +39,7 @@ def axes_record(data: Data) -> dict[str, Any]:
     curvature = posterior.precision.dense() - alpha * torch.eye(2, dtype=torch.float64)
     values, vectors = torch.linalg.eigh(curvature)
     published = torch.linalg.inv((curvature + alpha * torch.eye(2, dtype=torch.float64)) / count)  # as the program has it
-    rows = []
+    rows: list[dict[str, Any]] = []
     for axis, value, vector in zip(("major axis", "minor axis"), values, vectors.mT, strict=True):
         spread = 1 / (value + alpha)
         moved = (design @ vector).square().sum() * spread
