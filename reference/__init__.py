@@ -1,5 +1,6 @@
 """The mathematics of curvature matrices: reference quantities by three independent routes."""
 
+from fishergauge.reference.advantages import generalized_advantages
 from fishergauge.reference.class_probabilities import class_probabilities
 from fishergauge.reference.conjugate_gradients import conjugate_gradients
 from fishergauge.reference.curvature import Curvature, block_slices
@@ -26,9 +27,19 @@ from fishergauge.reference.laplace_predictive import (
 from fishergauge.reference.last_layer import LastLayer, last_layer
 from fishergauge.reference.layer_statistics import LayerStatistics
 from fishergauge.reference.likelihoods import likelihood_of
+from fishergauge.reference.linear_combination import LinearCombination
 from fishergauge.reference.linear_gaussian import linear_gaussian_map
+from fishergauge.reference.low_rank import LowRank, low_rank
 from fishergauge.reference.matched_length import matched_length
+from fishergauge.reference.merged_fisher import merged
 from fishergauge.reference.monte_carlo import monte_carlo_fisher
+from fishergauge.reference.policy_gradient import (
+    NaturalPolicyGradient,
+    natural_policy_gradient,
+    policy_gradient,
+    policy_problem,
+    surrogate_gain,
+)
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.pseudo_inverse import pseudo_inverse, solve_psd
 from fishergauge.reference.quasi_diagonal import QuasiDiagonal, quasi_diagonal
@@ -48,6 +59,9 @@ from fishergauge.reference.steps import (
     trust_region_step,
 )
 from fishergauge.reference.tikhonov import solve_damped
+from fishergauge.reference.truncated_conjugate_gradients import Truncated, truncated_conjugate_gradients
+from fishergauge.reference.trust_region_policy import TrustRegionUpdate, trust_region_policy_update
+from fishergauge.reference.variance_reduced_fisher import minibatch, minibatch_curvature, variance_reduced_fisher
 from fishergauge.reference.woodbury import woodbury_solve
 
 __all__ = [
@@ -63,10 +77,15 @@ __all__ = [
     "LaplacePosterior",
     "LastLayer",
     "LayerStatistics",
+    "LinearCombination",
+    "LowRank",
+    "NaturalPolicyGradient",
     "Problem",
     "ProblemError",
     "QuasiDiagonal",
     "Reparametrization",
+    "Truncated",
+    "TrustRegionUpdate",
     "UndefinedError",
     "UnsupportedError",
     "block_slices",
@@ -75,6 +94,7 @@ __all__ = [
     "eigen_kfac",
     "empirical_fisher",
     "fisher",
+    "generalized_advantages",
     "ggn",
     "gradient",
     "hessian",
@@ -88,12 +108,19 @@ __all__ = [
     "linear_gaussian_map",
     "linearized_outputs",
     "linearized_predictive",
+    "low_rank",
     "matched_length",
+    "merged",
+    "minibatch",
+    "minibatch_curvature",
     "monte_carlo_fisher",
     "natural_gradient_step",
+    "natural_policy_gradient",
     "newton_step",
     "objective",
     "output_jacobian",
+    "policy_gradient",
+    "policy_problem",
     "pseudo_inverse",
     "quadratic_length",
     "quasi_diagonal",
@@ -106,6 +133,10 @@ __all__ = [
     "softmax_regression_kfac",
     "solve_damped",
     "solve_psd",
+    "surrogate_gain",
+    "truncated_conjugate_gradients",
+    "trust_region_policy_update",
     "trust_region_step",
+    "variance_reduced_fisher",
     "woodbury_solve",
 ]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 import torch
@@ -118,9 +119,9 @@ def step_seconds(architecture: str, method: str, steps: int = 60) -> float:
         seconds.append(time.perf_counter() - start)
     if isinstance(optimizer, Kfac):
         optimizer.close()
-        groups = zip(*[iter(seconds[10:])] * INVERSE_EVERY, strict=False)  # an inversion falls into each
-        return sorted(sum(group) / INVERSE_EVERY for group in groups)[steps // INVERSE_EVERY // 2]
-    return sorted(seconds[10:])[steps // 2]
+        groups = zip(*[iter(seconds[10:])] * INVERSE_EVERY, strict=False)  # one inversion in each
+        seconds = [0.0] * 10 + [sum(group) / INVERSE_EVERY for group in groups]
+    return median(seconds[10:])
 
 
 def _epochs(
