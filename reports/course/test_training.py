@@ -75,6 +75,8 @@ def test_verdicts_on_training() -> None:
     assert training_verdict({"mlp": True}) == "confirmed"
     assert training_verdict({"mlp": True, "cnn": False}) == "confirmed only if the network is the mlp"
     assert training_verdict({"mlp": False}) == training_verdict({}) == "refuted"
+    close = compared("mlp", sgd=2.0, adam=1.0, kfac=0.5) + compared("mlp", sgd=2.0, adam=0.4, kfac=0.3)
+    assert winners(close, "training_loss") == {"mlp": False}  # ahead by the medians, but not apart
     assert winners(compared("mlp", sgd=2.0, adam=1.0, kfac=math.inf), "training_loss") == {"mlp": False}
     assert winners(compared("mlp", sgd=math.inf, adam=math.inf, kfac=1.0), "training_loss") == {"mlp": True}
 

@@ -47,9 +47,14 @@ def training_entries(results: Results) -> list[LedgerEntry]:
 
 
 def winners(rows: Sequence[Row], score: str) -> dict[str, bool]:
-    """By architecture, whether K-FAC's median over the seeds is below that of both others; a run that diverged is infinite."""
+    """By architecture, whether K-FAC's worst seed is below the best seed of both others; a run that diverged is infinite.
+
+    With three seeds each, two equal methods are apart like that in one case of twenty.
+    """
     return {
-        model: all(_median(rows, model, "kfac", score) < _median(rows, model, other, score) for other in ("sgd", "adam"))
+        model: all(
+            max(_scores(rows, model, "kfac", score)) < min(_scores(rows, model, other, score)) for other in ("sgd", "adam")
+        )
         for model in dict.fromkeys(row["model"] for row in rows)
     }
 
@@ -82,8 +87,8 @@ def better_training(rows: Sequence[Row], criterion: str, score: str) -> Claim:
         f"{what}, median of {seeds} seeds after {', '.join(f'{limit[m]:.3g} {unit} ({m})' for m in won)}: {words}",
         Judgement(
             training_verdict(won),
-            "each method tuned by validation loss at that moment over a grid of the same size, on a seed that is not reported. "
-            + _reason(criterion, score),
+            "each method tuned by validation loss at that moment over a grid of the same size, on a seed that is not reported; ahead "
+            "is a method whose worst seed beats the others' best. " + _reason(criterion, score),
         ),
         {f"{model}_{method}": medians[model, method] for model in won for method in METHODS},
     )
@@ -98,9 +103,14 @@ def _reason(criterion: str, score: str) -> str:
 
 
 def _median(rows: Sequence[Row], model: str, method: str, score: str) -> float:
+    return median(_scores(rows, model, method, score))
+
+
+def _scores(rows: Sequence[Row], model: str, method: str, score: str) -> list[float]:
+    """The score of each seed; infinite for a run that diverged, and for a method without runs."""
     values = [
         float("inf") if row["diverged"] else float(row[score])
         for row in rows
         if (row["model"], row["method"]) == (model, method)
     ]
-    return median(values) if values else float("inf")
+    return values or [float("inf")]
