@@ -146,6 +146,7 @@ REFUSALS = [
 ]  # fmt: skip
 
 OWN_CONTROLS = {
+    "test_adahessian": "wrong diagonals, moments and options stand beside the right ones",
     "test_conformance": "its checks are those of the kit, whose defects are planted in suites/meta/bank",
     "test_coordinates": "a Jacobian that is off by little, and fits that must not be linear, stand beside the right ones",
     "test_evolution_strategies": "plain gradients, other weights and other coordinates stand beside each check",
@@ -158,6 +159,7 @@ OWN_CONTROLS = {
     "test_invariance_spectrum": "groups written by hand; what must fail stands in test_invariance_controls",
     "test_invariance_transport": "matrices that pass when transported must fail when computed anew",
     "test_kfac": "each theorem is tested beside the case in which it must fail",
+    "test_kfac_optimizer": "the reference's factors and simulated runs, beside other labels, damping and schedules",
     "test_kfac_relatives": "compared with plain loops, formulas and BackPACK, and with what must differ",
     "test_laplace_evidence": "gradients that forget a term, and evidences with a wrong sign or variance",
     "test_laplace_precision": "wrong factors, roots and priors stand beside the right ones",
@@ -172,6 +174,7 @@ OWN_CONTROLS = {
     "test_policy_gradient": "the plain gradient, wrong factors, mixed episodes and the undetached divergence must fail",
     "test_reparametrization": "wrong maps are planted beside the checks",
     "test_reparametrized_models": "defects of the maps are planted, and noticed by the maps themselves",
+    "test_shampoo_optimizer": "dense roots and closed forms, beside wrong exponents and statistics",
     "test_truncated_conjugate_gradients": "fewer steps, steepest descent and other thresholds must fail",
     "test_variance_reduced_fisher": "half a control variate and unscaled minibatches must fail",
     "test_variational_inference": "plain gradients, half steps, no prior, and Laplace's point",
