@@ -87,8 +87,8 @@ def better_training(rows: Sequence[Row], criterion: str, score: str) -> Claim:
         f"{what}, median of {seeds} seeds after {', '.join(f'{limit[m]:.3g} {unit} ({m})' for m in won)}: {words}",
         Judgement(
             training_verdict(won),
-            "each method tuned by validation loss at that moment over a grid of the same size, on a seed that is not reported; ahead "
-            "is a method whose worst seed beats the others' best. " + _reason(criterion, score),
+            "each method tuned by validation loss at that moment over a grid of the same size, on a seed that is not reported; "
+            "ahead is a method whose worst seed beats the others' best. " + _reason(criterion, score),
         ),
         {f"{model}_{method}": medians[model, method] for model in won for method in METHODS},
     )
