@@ -36,6 +36,7 @@ COMMANDS = {
     "pytest --pyargs fishergauge.suites": None,
     "fishergauge reproduce all --quick": None,
     "fishergauge reproduce e1 e4 --data wine breast-cancer --seeds 5 --out results": "--jobs 1",
+    "fishergauge reproduce posterior jacobian --quick": "--jobs 1",
     "fishergauge reproduce --help": "",
     "fishergauge check my_ggn.py:subject": "--problems mlp-tanh-*,recurrent,masked-labels -j 1",
     f"{KFAC} --quick": "-j 1",
