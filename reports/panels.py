@@ -22,8 +22,8 @@ def draw_panels(draw: Sequence[Callable[[Any], None]], paths: Sequence[Path]) ->
     """
     require("matplotlib").use("Agg")
     plt = require("matplotlib.pyplot")
-    figure, axes = plt.subplots(1, len(draw), figsize=(14, 4.4), layout="constrained")
-    for axis, function, letter in zip(axes, draw, "abcdef", strict=False):
+    figure, axes = plt.subplots(1, len(draw), figsize=(14, 4.4), layout="constrained", squeeze=False)
+    for axis, function, letter in zip(axes[0], draw, "abcdef", strict=False):
         function(axis)
         axis.grid(True, alpha=0.25, linewidth=0.6)
         axis.spines[["top", "right"]].set_visible(False)

@@ -42,7 +42,9 @@ def digit_problem(architecture: str, seed: int, samples: int = SAMPLES, device: 
         512
     """
     data = load("digits", device)
-    inputs, model = data.inputs[:samples], {"mlp": _perceptron, "cnn": _convolutional}[architecture]()
+    inputs = data.inputs[:samples]
+    with torch.random.fork_rng(devices=[]):  # modules initialise themselves from the global generator
+        model = {"mlp": _perceptron, "cnn": _convolutional}[architecture]()
     initialise(model, generator("digit problem", architecture, seed))
     if architecture == "cnn":
         inputs = images(inputs)

@@ -22,11 +22,12 @@ STYLES = {
     "products": ("#CC79A7", ":", "o"),
 }
 """What is drawn; the others cost the same as one of these, and are in the table."""
+TICKS = (100, 300, 1000, 3000, 10_000, 30_000)
 PANELS = (
-    ("form", "flops", "forming: operations"),
-    ("solve", "flops", "one damped solve: operations"),
-    ("solve", "seconds", "one damped solve: time (s)"),
-    ("form", "numbers", "numbers kept"),
+    ("form", "flops", "forming", "floating-point operations"),
+    ("solve", "flops", "one damped solve", "floating-point operations"),
+    ("solve", "seconds", "one damped solve", "time (s)"),
+    ("form", "numbers", "storage", "numbers kept"),
 )
 
 
@@ -38,20 +39,26 @@ def draw_efficiency(rows: Sequence[Row], out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``efficiency_figure.png`` and ``efficiency_figure.pdf``.
+        The paths of ``efficiency_figure.png`` and ``efficiency_figure.pdf``; none where nothing is drawn.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
+    names = [name for name in STYLES if any(row["approximation"] == name for row in rows)]
+    if not names:
+        return []
     paths = [out / "efficiency_figure.png", out / "efficiency_figure.pdf"]
     require("matplotlib").use("Agg")
     plt = require("matplotlib.pyplot")
     figure, axes = plt.subplots(1, len(PANELS), figsize=(16, 6.2), layout="constrained")
-    names = [name for name in STYLES if any(row["approximation"] == name for row in rows)]
-    for axis, (stage, column, title), letter in zip(axes, PANELS, "abcd", strict=True):
+    for axis, (stage, column, title, unit), letter in zip(axes, PANELS, "abcd", strict=True):
         for name in names:
             _line(axis, rows, name, stage, column)
-        axis.set(xscale="log", yscale="log", xlabel="number of parameters P")
+        axis.set(xscale="log", yscale="log", xlabel="number of parameters P", ylabel=unit)
+        low, high = axis.get_xlim()
+        ticks = [tick for tick in TICKS if low <= tick <= high]
+        axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         axis.set_title(f"({letter}) {title}", loc="left", fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(

@@ -41,9 +41,9 @@ def wide_problem(width: int, samples: int = SAMPLES, device: str = "cpu") -> Pro
     source = generator("efficiency", width)
     inputs = torch.randn(samples, width, generator=source, dtype=torch.float64)
     labels = torch.randint(OUTPUTS, (samples,), generator=source)
-    model = nn.Sequential(
-        nn.Linear(width, width, dtype=torch.float64), nn.Tanh(), nn.Linear(width, OUTPUTS, dtype=torch.float64)
-    )
+    with torch.random.fork_rng(devices=[]):  # modules initialise themselves from the global generator
+        inner, outer = (nn.Linear(width, size, dtype=torch.float64) for size in (width, OUTPUTS))
+    model = nn.Sequential(inner, nn.Tanh(), outer)
     initialise(model, source)
     return Problem(model.to(device), nn.CrossEntropyLoss(), [(inputs.to(device), labels.to(device))], f"width-{width}")
 

@@ -114,19 +114,21 @@ def mirror_descent(source: torch.Generator) -> Figures:
 
     slope = grad(loss)(eta)
     natural = eta - length * torch.linalg.solve(F, slope)
-    dual_slope = torch.linalg.solve(F, slope)  # the gradient in the mean parameter
     moved = grad(log_partition)(natural)
-    left = length * dual_slope + grad(negative_entropy)(moved) - grad(negative_entropy)(mean)
 
     def of_mean(m: Tensor) -> Tensor:
         """The natural parameter of a mean."""
         value: Tensor = grad(negative_entropy)(m)
         return value
 
+    dual_slope = grad(lambda m: loss(of_mean(m)))(mean)
+    dual_fisher = hessian(negative_entropy)(mean)
+
+    left = length * dual_slope + of_mean(moved) - of_mean(mean)
     linearised = mean - length * slope  # the gradients of A are the means
     proximal = (mean + length * target) / (1 + length)  # stationary point of length * loss + D_A, not linearised
     stationary = length * grad(loss)(of_mean(proximal)) + grad(log_partition)(of_mean(proximal)) - mean
-    in_mean = mean - length * torch.linalg.solve(torch.linalg.inv(F), torch.linalg.solve(F, slope))
+    in_mean = mean - length * torch.linalg.solve(dual_fisher, dual_slope)
     step = natural - eta
     other = of_mean(proximal)
     there = grad(log_partition)(other)

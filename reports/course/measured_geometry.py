@@ -204,6 +204,7 @@ def change_of_coordinates(source: torch.Generator) -> Figures:
         "curved_full": moved(curved, back, 1.0),
         "curved_tenth": moved(curved, back, 0.1),
         "curved_hundredth": moved(curved, back, 0.01),
+        "curved_thousandth": moved(curved, back, 0.001),
         "bound": bound(60, F, J, J),
     }
 

@@ -67,6 +67,7 @@ def estimates(source: torch.Generator) -> Figures:
         "near": max(0.0, variance(near) / plain - 1),
         "near_ratio": variance(near) / plain,
         "far": max(0.0, variance(far) / plain - 1),
+        "far_ratio": variance(far) / plain,
         "indefinite": float((torch.linalg.eigvalsh(far)[:, 0] < 0).double().mean()),
         "bound": bound(30),
     }
@@ -207,6 +208,10 @@ def solving(source: torch.Generator) -> Figures:
         return value
 
     rank = int(torch.linalg.matrix_rank(matrix, hermitian=True))
+    spread, turn = torch.full_like(values, damping), torch.linalg.qr(normal(source, len(matrix), len(matrix))).Q
+    spread[-3:] = values[-3:].clamp(min=2 * damping)
+    flat = (turn * spread) @ turn.T
+    excess = turn[:, -3:] * (spread[-3:] - damping).sqrt()
     return {
         "converged": deviation(conjugate_gradients(F, g, tolerance=TOLERANCE), solution),
         "stopped": _stopped(F, g, solution),
@@ -214,6 +219,7 @@ def solving(source: torch.Generator) -> Figures:
         "rank": float(rank),
         "damped": deviation(low_rank(rank), matrix + damping * identity),
         "itself": deviation(low_rank(rank), matrix),
+        "flat": deviation(excess @ excess.T + damping * identity, flat),
         "half": deviation(low_rank(rank // 4), matrix + damping * identity),
         "bound": bound(len(matrix)),
     }

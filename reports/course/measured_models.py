@@ -142,11 +142,14 @@ def gaussian_covariance(source: torch.Generator) -> Figures:
         ends = torch.stack([s - a * (s - moment) for a in lengths for s in starts])  # 2 S G S = S - moment
         return float((torch.linalg.eigvalsh(ends)[:, 0] <= 0).double().mean())
 
+    starts = [spd(source, size, 1.0) for _ in range(50)]
+    quadratic = torch.stack([s - 0.5 * s @ (4 * spd(source, size)) @ s for s in starts])  # of E[x'Ax / 2], G = A / 2
     return {
         "closed": deviation(2 * covariance @ g @ covariance, solved),
         "maximum_likelihood": deviation(2 * covariance @ g @ covariance, covariance - moment),
         "unit": left((0.1, 0.5, 1.0)),
         "long": left((2.0, 3.0)),
+        "quadratic": float((torch.linalg.eigvalsh(quadratic)[:, 0] <= 0).double().mean()),
         "none": 0.0,
         "bound": bound(9, F),
     }

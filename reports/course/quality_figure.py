@@ -100,19 +100,23 @@ def _scatter(axis: Any, lines: Sequence[Row], rows: Sequence[Row]) -> None:
             alpha=0.75,
         )
     found = predictions(rows)
-    noted = ", ".join(f"{row['shape_error']:.2f}" for row in found)
-    place = ", ".join(dict.fromkeys(row["architecture"].upper() for row in found))
+    noted = {
+        one: [row for row in found if row["architecture"] == one] for one in dict.fromkeys(row["architecture"] for row in found)
+    }
+    lists = [
+        f"{one.upper()}: " + ", ".join(f"{row['shape_error']:.2f} ({row['point']})" for row in own)
+        for one, own in noted.items()
+    ]
     axis.text(
         0.98,
         0.02,
-        f"rank correlation by point, {place}:\n{noted}",
+        "\n".join(["rank correlation (1: nearer is always better)", *lists]),
         transform=axis.transAxes,
         fontsize=8.5,
         ha="right",
         va="bottom",
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
     )
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
     for name, text in {
         "low-rank-50": "rank 50",
         "fisher-layer-blocks": "layer blocks",
@@ -121,8 +125,18 @@ def _scatter(axis: Any, lines: Sequence[Row], rows: Sequence[Row]) -> None:
     }.items():
         own = select(others, approximation=name)
         if own:
-            x, y = np.mean([line["shape_error"] for line in own]), np.mean([line[GAIN] for line in own])
-            axis.annotate(text, (x, y), fontsize=9, ha="center", va="center", fontweight="bold", color="#333333", bbox=box)
+            axis.annotate(
+                text,
+                (own[0]["shape_error"], own[0][GAIN]),
+                (0, 5),
+                textcoords="offset points",
+                fontsize=8.5,
+                ha="center",
+                va="bottom",
+                color="#333333",
+            )
+    low, high = axis.get_ylim()
+    axis.set_ylim(low - 0.12 * (high - low), high)  # room for the correlations
     axis.set_xlabel("matrix error after the best scalar", fontsize=9)
     axis.set_ylabel("decrease at KL $10^{-4}$ relative to exact", fontsize=9)
     axis.tick_params(labelsize=8)

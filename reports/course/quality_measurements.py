@@ -57,7 +57,8 @@ def bias_of_labels(problem: Problem) -> dict[str, float]:
         problem: with labels that can be enumerated, M = K.
 
     Returns:
-        ``trace_fisher``, ``trace_empirical``, the deviation ``z`` in standard deviations of one draw, and ``enumeration``, the
+        ``trace_fisher``, ``trace_empirical``, the deviation ``z`` in standard deviations of one draw, ``spread``, that
+        deviation over the trace of the Fisher, and ``enumeration``, the
         relative difference of the Fisher by enumeration from :math:`\frac{1}{M} \sum_k J_k' (\mathrm{diag}(p) - p p') J_k`.
     """
     terms = terms_of(problem)
@@ -77,6 +78,7 @@ def bias_of_labels(problem: Problem) -> dict[str, float]:
         "trace_fisher": exact,
         "trace_empirical": empirical,
         "z": (empirical - exact) / (math.sqrt(float(variance)) / divisor),
+        "spread": math.sqrt(float(variance)) / divisor / exact,
         "enumeration": matrix_error(fisher(problem).dense(), closed),
     }
 
@@ -99,7 +101,8 @@ def regression_record(device: str) -> Record:
     source = generator("quality regression")
     inputs = torch.randn(50, 4, generator=source, dtype=torch.float64)
     signs = torch.randn(50, 1, generator=source, dtype=torch.float64).sign()
-    model = nn.Linear(4, 1, dtype=torch.float64)
+    with torch.random.fork_rng(devices=[]):  # modules initialise themselves from the global generator
+        model = nn.Linear(4, 1, dtype=torch.float64)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=source, dtype=torch.float64))

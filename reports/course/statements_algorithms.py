@@ -35,7 +35,7 @@ STATEMENTS = (
         ),
         reason=(
             "Not an approximation of the Fisher but the Fisher, in one scale out of many: 1/sigma^2, 1/n and the 1/2 of "
-            "the loss count."
+            "the loss count. The scale changes the length of a step, not its direction."
         ),
         elsewhere=("mean", "variance", "squared_error", "mean_squared_error"),
         condition="the noise has unit variance and the loss is the sum of halves of squares",

@@ -62,17 +62,16 @@ STATEMENTS = (
         section=6,
         name="fisher-diagonal",
         quote="Fisher diagonal ≈ E[g²] in some settings",
-        claim="The expected square of the gradient is the diagonal of the Fisher.",
+        claim="In some settings the expected square of the gradient is the diagonal of the Fisher.",
         measure=second_moments_of_gradients,
         written=("one",),
         shown="one sample a batch, labels of the model, enumerated: deviation {one:.0e}",
         should="two samples a batch, all pairs {two:.2g} (divided by the size of the batch); observed labels {observed:.2g}",
         reason=(
-            "The mean over B independent samples has a variance B times smaller. The course leaves the settings open; "
-            "these are they."
+            "The course leaves the settings open; these are they: a batch of one sample, its label drawn from the model. The "
+            "mean over B independent samples has a variance B times smaller."
         ),
-        elsewhere=("two", "observed"),
-        condition="a batch is one sample and its label is drawn from the model",
+        control=("two", "observed"),
     ),
     Statement(
         section=6,

@@ -20,9 +20,7 @@ STATEMENTS = (
         written=("square",),
         shown="square gradient of full rank, first step against U V' of its singular value decomposition: {square:.0e}",
         should="gradient of 3 x 5: share of infinite eigenvalues of P_R {wide:.2g}; exponent -1/2 {half:.2g}",
-        reason=(
-            "The paper adds epsilon I before the root. Without it one of the factors has none unless the sum has full rank."
-        ),
+        reason=("The paper adds epsilon I before the root. Without it a sum that lacks rank has no power -1/4."),
         elsewhere=("wide",),
         control=("half",),
         condition="the sums have full rank, or epsilon I is added",

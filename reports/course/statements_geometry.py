@@ -54,10 +54,11 @@ STATEMENTS = (
         shown="share of null directions: logistic regression {logistic:.2g}",
         should="softmax regression with all C logits {softmax:.2g}; a network with more parameters than N (C - 1) {wide:.2g}",
         reason=(
-            "Smoothness is not enough: a common shift of all logits changes nothing, and the kernel of J lies in that of F."
+            "Smoothness is not enough. F = J'HJ: a common shift of all logits lies in the kernel of H, and the kernel of J in "
+            "that of F."
         ),
         elsewhere=("softmax", "wide"),
-        condition="the parameters are locally identifiable from the data (J has full column rank)",
+        condition="no direction leaves all distributions unchanged to first order (for networks: H^1/2 J has full column rank)",
     ),
     Statement(
         section=1,
@@ -135,14 +136,14 @@ STATEMENTS = (
         written=("affine",),
         shown="update of length 1: affine map {affine:.0e}, smooth map {curved_full:.2g}",
         should=(
-            "smooth map at lengths 0.1 and 0.01: {curved_tenth:.2g}, {curved_hundredth:.2g}: the deviation falls in "
-            "proportion to the length"
+            "smooth map at lengths 0.1, 0.01 and 0.001: {curved_tenth:.2g}, {curved_hundredth:.2g}, {curved_thousandth:.2g}: "
+            "in the end the deviation, relative to the update, falls in proportion to the length"
         ),
         reason=(
             "A straight step is another curve in other coordinates. Step 4 of the proof, transform back, is exact for "
             "J^-1 and not for h^-1."
         ),
-        elsewhere=("curved_full", "curved_tenth", "curved_hundredth"),
+        elsewhere=("curved_full", "curved_tenth", "curved_hundredth", "curved_thousandth"),
         condition="the map is affine, or the step infinitesimal",
     ),
     Statement(
@@ -178,7 +179,7 @@ STATEMENTS = (
         written=("natural",),
         shown="computed anew in phi: deviation {natural:.0e}",
         should="singular F with the pseudo-inverse, a linear map {singular:.2g}",
-        reason="It follows from both laws where F has an inverse. The pseudo-inverse obeys none.",
+        reason="It follows from both laws where F has an inverse. The pseudo-inverse transforms so for orthogonal J alone.",
         elsewhere=("singular",),
         control=("plain",),
         condition="F is invertible",

@@ -38,8 +38,8 @@ STATEMENTS = (
         written=("bias", "near"),
         shown="batches of one sample: bias {bias:.0e}; variance over the plain one, anchor near {near_ratio:.2g}",
         should=(
-            "anchor at zero, where the outputs are not confident: variance larger by {far:.2g} times; {indefinite:.2g} of "
-            "the estimates have a negative eigenvalue"
+            "anchor at zero, where the outputs are not confident: {far_ratio:.2g}; {indefinite:.2g} of the estimates have a "
+            "negative eigenvalue"
         ),
         reason="The estimate is a difference of matrices: without bias, but not positive semi-definite.",
         elsewhere=("far",),
@@ -66,7 +66,7 @@ STATEMENTS = (
         section=7,
         name="policy-gradient",
         quote="θ_{k+1} = θ_k + αF⁻¹∇J(θ_k) where F is Fisher matrix of policy distribution",
-        claim="The natural policy gradient of a tabular policy is its advantage.",
+        claim="With this F, F^-1 grad J is the natural policy gradient: for a tabular policy its advantage.",
         measure=natural_policy_gradient,
         written=("visited",),
         shown="three states, F averaged over discounted visits, pseudo-inverse: deviation from A / (1 - gamma) {visited:.0e}",
@@ -96,14 +96,15 @@ STATEMENTS = (
     Statement(
         section=8,
         name="exact-by-sampling",
-        quote="Exact computation [...] - Requires sampling from the model distribution",
+        quote="Exact computation [...] Requires sampling from model distribution",
         claim="Without draws from the model the Fisher cannot be had exactly.",
         measure=with_and_without_sampling,
         written=("without",),
         shown="J'HJ, nothing drawn, against all labels enumerated: deviation {without:.0e}",
         should="a hundred labels drawn for each sample {hundred:.2g}",
         reason=(
-            "For categorical, Bernoulli and Gaussian outputs the expectation is a finite sum. What is sampled is not exact."
+            "For categorical, Bernoulli and Gaussian outputs the expectation is a finite sum or has a closed form, that of the "
+            "GGN. Where it must be sampled the result is not exact."
         ),
         apart=True,
     ),
@@ -142,13 +143,17 @@ STATEMENTS = (
         quote="Low-rank approximation: F ≈ UU^T + λI",
         claim="Low rank plus a multiple of the identity reproduces the Fisher.",
         measure=solving,
-        written=("damped",),
+        written=("damped", "flat"),
         shown=(
-            "all {rank:.0f} eigenpairs of a network's Fisher, lambda a tenth of the largest: against F + lambda I {damped:.0e}"
+            "all {rank:.0f} eigenpairs of a network's F, lambda a tenth of the largest: against F + lambda I {damped:.0e}; "
+            "a matrix with all but three eigenvalues equal, lambda their value, U U' the excess of the three: {flat:.0e}"
         ),
-        should="against F itself {itself:.2g}; with a quarter of the eigenpairs {half:.2g}",
-        reason="As it stands the right side is the damped matrix.",
+        should="the network's Fisher itself {itself:.2g}; with a quarter of the eigenpairs {half:.2g}",
+        reason=(
+            "The right side is the damped matrix, or a matrix whose remaining eigenvalues are all lambda. Those of a Fisher "
+            "are spread over many orders of magnitude."
+        ),
         elsewhere=("itself", "half"),
-        condition="the left side is F + lambda I and U keeps its range",
+        condition="F + lambda I is meant and U keeps the range of F, or the eigenvalues left out are all lambda",
     ),
 )

@@ -51,7 +51,7 @@ STATEMENTS = (
         written=("newton", "left"),
         shown="against H^-1 g of the summed and the mean loss {newton:.0e}; gradient left after the step {left:.0e}",
         should="the step with the empirical Fisher {empirical:.2g}",
-        reason="H = X'X in the scale of the loss, which cancels in the step of Newton whatever the loss divides by.",
+        reason="H is X'X in the scale of the loss. The gradient has the same, which cancels whatever the loss divides by.",
         control=("empirical",),
     ),
     Statement(
@@ -72,14 +72,15 @@ STATEMENTS = (
         quote="Empirical Fisher: F̂(θ) = (1/n)∑ᵢ σ(θᵀxᵢ)(1-σ(θᵀxᵢ))xᵢxᵢᵀ",
         claim="The empirical Fisher of logistic regression is (1/n) sum s (1 - s) x x'.",
         measure=logistic_regression,
-        written=("observed",),
-        shown="deviation from the course's own definition in section 5, with actual labels {observed:.2g}",
+        written=("fisher",),
+        shown="the true Fisher, averaged over the n inputs, by both labels weighed by their probability: {fisher:.0e}",
         should=(
-            "it is the true Fisher over the sample up to {fisher:.0e}; with other labels the empirical Fisher changes by "
+            "with actual labels, the course's own definition in section 5, {observed:.2g}; other labels change that matrix by "
             "{labels_matter:.2g}"
         ),
-        reason="The formula contains no label. The empirical Fisher is (1/n) sum (s - y)^2 x x'.",
-        premises=("fisher",),
+        reason="The formula contains no label. What section 5 calls the empirical Fisher is (1/n) sum (s - y)^2 x x'.",
+        elsewhere=("observed",),
+        condition="empirical means the average over the n inputs, at labels of the model and not at the actual ones",
     ),
     Statement(
         section=3,
@@ -95,26 +96,29 @@ STATEMENTS = (
         ),
         reason="F is the inverse covariance, so the natural gradient is the covariance times the gradient.",
         elsewhere=("fourfold", "general"),
-        condition="the covariance is the identity",
+        condition="the covariance is the identity (a multiple of it keeps the direction)",
         premises=("dual",),
     ),
     Statement(
         section=3,
         name="gaussian-covariance",
         quote="Covariance parameter: More complex due to constraint Σ ≻ 0",
-        claim="The constraint makes natural-gradient steps of the covariance difficult: they can leave the cone.",
+        claim="The constraint makes natural-gradient steps of a covariance S difficult: they can leave the cone.",
         measure=gaussian_covariance,
-        written=("long",),
-        shown="share of maximum-likelihood steps that leave the cone: lengths 2 and 3 {long:.2g}, lengths up to 1 {unit:.2g}",
+        written=("long", "quadratic"),
+        shown=(
+            "share of steps that leave the cone: maximum likelihood, lengths 2 and 3 {long:.2g}; expected quadratic loss, "
+            "length 0.5 {quadratic:.2g}; maximum likelihood, lengths up to 1 {unit:.2g}"
+        ),
         should=(
             "2 S G S against a solve with the Fisher: {closed:.0e}; against S - sample covariance {maximum_likelihood:.0e}"
         ),
         reason=(
-            "The natural gradient is 2 S G S, in closed form. The step of length one lands on the sample covariance, and "
-            "shorter ones between two points of the cone."
+            "The natural gradient is 2 S G S, in closed form. Of the likelihood, the step of length one lands on the sample "
+            "covariance, and shorter ones between two points of the cone; other losses have no such length."
         ),
         elsewhere=("unit",),
-        condition="the step is longer than one",
+        condition="the step is longer than one, or the loss is no likelihood of samples",
         bound="none",
         apart=True,
         premises=("closed", "maximum_likelihood"),

@@ -28,14 +28,17 @@ STATEMENTS = (
         section=4,
         name="fisher-is-huge",
         quote="Fisher matrix is huge: O(P²)",
-        claim="A Fisher needs P^2 numbers.",
+        claim="To hold the Fisher takes of the order of P^2 numbers.",
         measure=fisher_of_a_network,
         written=("tall_unused",),
         shown="share of the P dimensions that F leaves unused: N C = 80 outputs, P = 26: {tall_unused:.2g}",
         should="N C = 8 outputs: {short_unused:.2g}; its 8 rows give it up to {short_rows:.0e}",
-        reason="F = J'HJ over the sample has rank N C at most, and N C rows of length P hold it without loss.",
+        reason=(
+            "As a matrix it has P^2 entries, see EFFICIENCY.1. F = J'HJ over the sample has rank N C at most, and N C rows of "
+            "length P hold it without loss."
+        ),
         elsewhere=("short_unused",),
-        condition="the sample has more outputs than the model parameters (N C > P)",
+        condition="the matrix is held entry by entry, or the sample has more outputs than the model parameters (N C > P)",
         bound="none",
         premises=("short_rows",),
     ),
@@ -57,16 +60,17 @@ STATEMENTS = (
         section=4,
         name="block-diagonal",
         quote="Approximate F as block-diagonal over layers: F ≈ diag(F₁, F₂, ..., F_L)",
-        claim="The blocks of layers stand for the whole Fisher (approximately; no error is given).",
+        claim="The blocks of layers stand for the whole Fisher (approximately, says the course, without an error).",
         measure=fisher_of_a_network,
         written=("parallel",),
         shown="relative error: layers with outputs of their own {parallel:.0e}",
         should="two layers one after the other {chain:.2g}",
         reason=(
-            "What is left out is the correlation of the scores of different layers; it is zero only where nothing joins them."
+            "What is left out is the correlation of the scores of different layers, zero where nothing joins them. How near "
+            "the blocks come in trained networks, and what their step is worth: QUALITY.5."
         ),
         elsewhere=("chain",),
-        condition="scores of different layers are uncorrelated",
+        condition="an error is allowed, or scores of different layers are uncorrelated",
     ),
     Statement(
         section=4,
@@ -136,8 +140,8 @@ STATEMENTS = (
         shown="invertible factors: deviation {inverse:.0e}",
         should="damped by a tenth of the mean eigenvalue, factor by factor against lambda I: {damped:.2g}",
         reason=(
-            "Exact for the product itself. With softmax G is singular, so that damping is the rule: (A + a I) kron (G + b "
-            "I) is not the product + lambda I."
+            "Exact for the product itself. With softmax the last layer's G is singular, so that damping is the rule: "
+            "(A + a I) kron (G + b I) is not the product + lambda I."
         ),
         elsewhere=("damped",),
         condition="A and G are invertible and nothing is damped",
@@ -172,7 +176,7 @@ STATEMENTS = (
         section=7,
         name="stale-fisher",
         quote="Block-wise updates: Update Fisher approximation less frequently",
-        claim="An older Fisher serves as well as that of the current parameters.",
+        claim="An older Fisher can take the place of that of the current parameters.",
         measure=fisher_of_a_network,
         written=("linear_stale",),
         shown="second step with the Fisher of the first against the step with its own: linear regression {linear_stale:.0e}",

@@ -24,6 +24,8 @@ from fishergauge.reports.course.quality_claims import (
     CLEAR,
     GOOD,
     NEAR,
+    QUIET,
+    SHARP,
     bias_verdict,
     draws_verdict,
     multiples_verdict,
@@ -243,6 +245,7 @@ def test_the_traces_of_the_bias_are_those_of_the_matrices(small: Problem) -> Non
     assert found["trace_empirical"] == pytest.approx(float(empirical_fisher(small).trace()), rel=1e-12)
     assert found["trace_empirical"] != pytest.approx(found["trace_fisher"], rel=1e-2)
     assert found["enumeration"] < 1e-13
+    assert found["spread"] * found["z"] == pytest.approx(found["trace_empirical"] / found["trace_fisher"] - 1, rel=1e-12)
 
 
 def test_a_wrong_enumeration_is_noticed(small: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,18 +262,23 @@ def test_residuals_of_c_sigma_give_c_squared_times_the_fisher(monkeypatch: pytes
 
 
 def test_rules_flip_with_their_figures() -> None:
-    assert bias_verdict([0.0, -CLEAR - 1]) == "confirmed"
-    assert bias_verdict([0.0, CLEAR - 1]) == "refuted"
+    assert bias_verdict([0.0, -CLEAR - 1], [1.0]) == "confirmed"
+    assert bias_verdict([0.0, QUIET], [SHARP]) == "refuted"
+    assert bias_verdict([0.0, QUIET], [2 * SHARP]) == "not testable as published"  # a bias would not have been seen
+    assert bias_verdict([0.0, CLEAR], [SHARP]) == "not testable as published"
     assert performance_verdict({"a": GOOD, "b": 1.0}) == "confirmed"
-    assert performance_verdict({"a": GOOD - 0.1, "b": 1.0}) == "confirmed only if the point is b"
-    assert performance_verdict({"a": GOOD - 0.1}) == "refuted"
+    assert performance_verdict({"a": GOOD - 0.1, "b": GOOD + 0.2}) == "confirmed"
+    assert performance_verdict({"a": GOOD - 0.2, "b": GOOD + 0.1}) == "refuted"
     assert performance_verdict({}) == "refuted"
-    assert multiples_verdict([{"ratio": 1.0}]) == "confirmed"
-    assert multiples_verdict([{"ratio": 1.0}, {"ratio": 4.0}]) == "refuted"
+    one, two = {"multiple": 1.0, "ratio": 1.0}, {"multiple": 2.0, "ratio": 4.0}
+    assert multiples_verdict([one, two | {"ratio": 1.0}]) == "confirmed"
+    assert multiples_verdict([one, two]) == "confirmed only if the residuals have the size that the model says"
+    assert multiples_verdict([one | {"ratio": 2.0}, two]) == "refuted"
     assert draws_verdict(1e-15) == "refuted"
-    assert prediction_verdict([0.9, 0.8]) == "confirmed"
-    assert prediction_verdict([0.9, 0.4]).startswith("confirmed only if the tendency")
-    assert prediction_verdict([0.1, 0.2]) == "refuted"
+    assert prediction_verdict([0.9, 0.8], 26) == "confirmed"
+    assert prediction_verdict([0.9, 0.4], 26).startswith("confirmed only if the tendency")
+    assert prediction_verdict([0.15, 0.2], 26) == "refuted"
+    assert prediction_verdict([0.15, 0.2], 101).startswith("confirmed only if the tendency")
 
 
 @pytest.mark.parametrize(
@@ -291,7 +299,8 @@ def test_the_entries_follow_from_measured_records_and_flip_with_them(record: dic
     results = [(cells[-2], record), (cells[-1], regression_record("cpu"))]
     before = {entry.id: entry.verdict for entry in quality_entries(results)}
     assert list(before) == [f"QUALITY.{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 9)]
-    assert before["QUALITY.3"] == before["QUALITY.4"] == "refuted"
+    assert before["QUALITY.3"].startswith("confirmed only if")
+    assert before["QUALITY.4"] == "refuted"
     for row in record["rows"]:
         if row["approximation"] == "empirical-fisher":
             row["gain_0.0001"], kept = 1.0, row["gain_0.0001"]
@@ -307,6 +316,14 @@ def test_claims_without_figures_are_left_out() -> None:
     cells = Quality().cells(Options(("quality",)))
     assert quality_entries([]) == []
     assert [entry.id for entry in quality_entries([(cells[-1], regression_record("cpu"))])] == ["QUALITY.3"]
+
+
+def test_the_problems_leave_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    for name in ("mlp", "cnn"):
+        digit_problem(name, 0, 5)
+    regression_record("cpu")
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_rankings_and_correlations_know_what_is_better() -> None:

@@ -32,6 +32,7 @@ CONFIRMED = {
     "gradient-law",
     "newton-update",
     "logistic-fisher",
+    "fisher-diagonal",
     "storage",
     "step-as-matrices",
     "damping",
@@ -41,7 +42,6 @@ CONFIRMED = {
     "evolution-strategies",
 }
 RIGHT_VARIANTS = {
-    "logistic-empirical-fisher": {"observed": "fisher"},
     "adam-is-diagonal": {"adam": "no_root"},
     "exact-by-sampling": {"without": "hundred"},
     "adahessian": {"step": "paper", "undefined": "paper"},

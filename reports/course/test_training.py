@@ -35,31 +35,42 @@ def run(method: str, seed: int, rate: float, losses: list[float], **changed: Any
     ]
 
 
+def by_validation(row: dict[str, Any], criterion: str) -> bool:
+    return (row["criterion"], row["tuned_by"]) == (criterion, "validation_loss")
+
+
 SECONDS = {"sgd": 1.0, "adam": 1.0, "kfac": 2.0}
 
 
 def test_hyper_parameters_are_chosen_on_the_tuning_seed_and_reported_on_the_others() -> None:
     runs = run("sgd", TUNING_SEED, 0.1, [3.0, 1.0]) + run("sgd", TUNING_SEED, 1.0, [2.0, 2.0])
     runs += run("sgd", 1, 0.1, [9.0, 8.0]) + run("sgd", 1, 1.0, [0.1, 0.1])
-    rows = [row for row in comparison(runs, SECONDS, 2) if row["criterion"] == "equal epochs"]
+    rows = [row for row in comparison(runs, SECONDS, 2) if by_validation(row, "equal epochs")]
     assert [(row["seed"], row["rate"], row["training_loss"]) for row in rows] == [(1, 0.1, 8.0)]
-    early = [row for row in comparison(runs, SECONDS, 1) if row["criterion"] == "equal epochs"]
+    early = [row for row in comparison(runs, SECONDS, 1) if by_validation(row, "equal epochs")]
     assert [(row["rate"], row["training_loss"]) for row in early] == [(1.0, 0.1)]  # the choice is that of the moment
+
+
+def test_each_score_is_compared_where_it_was_tuned_for_it() -> None:
+    runs = run("sgd", TUNING_SEED, 0.1, [1.0], validation_loss=3.0) + run("sgd", TUNING_SEED, 1.0, [2.0], validation_loss=2.0)
+    runs += run("sgd", 1, 0.1, [1.5]) + run("sgd", 1, 1.0, [2.5])
+    rates = {row["tuned_by"]: row["rate"] for row in comparison(runs, SECONDS, 1)}
+    assert rates == {"training_loss": 0.1, "validation_loss": 1.0}
 
 
 def test_at_equal_time_the_faster_method_makes_more_steps() -> None:
     runs = [r for seed in (0, 1) for r in run("sgd", seed, 0.1, [4.0, 3.0, 2.0, 1.0]) + run("kfac", seed, 0.1, [3.0, 2.5])]
-    rows = {row["method"]: row for row in comparison(runs, SECONDS, 2) if row["criterion"] == "equal time"}
+    rows = {row["method"]: row for row in comparison(runs, SECONDS, 2) if by_validation(row, "equal time")}
     assert rows["kfac"]["limit"] == rows["sgd"]["limit"] == 40.0
     assert (rows["sgd"]["epoch"], rows["kfac"]["epoch"]) == (4, 2)
-    rows = {row["method"]: row for row in comparison(runs, {**SECONDS, "kfac": 1.0}, 2) if row["criterion"] == "equal time"}
+    rows = {row["method"]: row for row in comparison(runs, {**SECONDS, "kfac": 1.0}, 2) if by_validation(row, "equal time")}
     assert (rows["sgd"]["epoch"], rows["kfac"]["epoch"]) == (2, 2)
 
 
 def test_a_run_that_fails_is_not_chosen_and_is_reported() -> None:
     failed = run("sgd", 0, 1.0, [0.5]) + run("sgd", 0, 1.0, [math.nan], failed=True, epoch=2, step=20)
     runs = failed + run("sgd", 0, 0.1, [2.0, 1.9]) + run("sgd", 1, 0.1, [2.0]) + run("sgd", 1, 0.1, [9.9], failed=True, epoch=2)
-    (row,) = [row for row in comparison(runs, SECONDS, 2) if row["criterion"] == "equal epochs"]
+    (row,) = [row for row in comparison(runs, SECONDS, 2) if by_validation(row, "equal epochs")]
     assert (row["rate"], row["diverged"]) == (0.1, True)
     assert "training_loss" not in row
     assert reached(run("sgd", 0, 0.1, [1.0]), 0.5, "epoch") is None
@@ -72,9 +83,10 @@ def compared(model: str, **losses: float) -> list[dict[str, Any]]:
 def test_verdicts_on_training() -> None:
     ahead, behind = compared("mlp", sgd=2.0, adam=1.0, kfac=0.5), compared("cnn", sgd=2.0, adam=1.0, kfac=1.5)
     assert winners(ahead + behind, "training_loss") == {"mlp": True, "cnn": False}
-    assert training_verdict({"mlp": True}) == "confirmed"
-    assert training_verdict({"mlp": True, "cnn": False}) == "confirmed only if the network is the mlp"
-    assert training_verdict({"mlp": False}) == training_verdict({}) == "refuted"
+    assert training_verdict({"mlp": True}, 3) == "confirmed"
+    assert training_verdict({"mlp": True, "cnn": False}, 3) == "confirmed only if the network is the mlp"
+    assert training_verdict({"mlp": False}, 3) == training_verdict({}, 3) == "refuted"
+    assert training_verdict({"mlp": True}, 2) == training_verdict({"mlp": False}, 1) == "not testable as published"
     close = compared("mlp", sgd=2.0, adam=1.0, kfac=0.5) + compared("mlp", sgd=2.0, adam=0.4, kfac=0.3)
     assert winners(close, "training_loss") == {"mlp": False}  # ahead by the medians, but not apart
     assert winners(compared("mlp", sgd=2.0, adam=1.0, kfac=math.inf), "training_loss") == {"mlp": False}
@@ -116,6 +128,15 @@ def test_the_optimiser_of_the_experiment_uses_the_factors_of_the_reference(model
     for name, block in exact.factors.items():
         torch.testing.assert_close(found[name], block.input_factor)
     optimizer.close()  # type: ignore[attr-defined]
+
+
+def test_cells_that_failed_take_their_claims_and_panels_with_them(tmp_path: Path) -> None:
+    experiment = Training()
+    timed, *others = experiment.cells(Options(("training",), quick=True))
+    runs = [(cell, {"rows": [], "epochs": 4}) for cell in others]
+    for results in ([(timed, experiment.run(timed, "cpu"))], runs, []):
+        assert experiment.entries("training", results) == []
+        assert not any(path.suffix == ".png" for path in experiment.artefacts("training", results, tmp_path))
 
 
 def test_the_experiment_end_to_end(tmp_path: Path) -> None:

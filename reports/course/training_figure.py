@@ -7,6 +7,7 @@ from typing import Any
 from fishergauge.reports.course.grid import COLOURS, draw_grid
 from fishergauge.reports.course.training_claims import NAMES, compared_of
 from fishergauge.reports.course.training_runs import METHODS, MODELS
+from fishergauge.reports.course.training_tables import TUNED_BY
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.extras import require
 
@@ -40,7 +41,14 @@ def draw_training(results: Results, out: Path) -> list[Path]:
             frame = runs[runs["model"] == model].copy()
             frame["seconds"] = frame["step"] * frame["method"].map({m: s for (name, m), s in seconds.items() if name == model})
             panels += [
-                partial(_curves, runs=frame, chosen=mine[mine["criterion"] == criterion], of=of, score=score, model=model)
+                partial(
+                    _curves,
+                    runs=frame,
+                    chosen=mine[(mine["criterion"] == criterion) & (mine["tuned_by"] == TUNED_BY[score])],
+                    of=of,
+                    score=score,
+                    model=model,
+                )
                 for criterion, of, score in (
                     ("equal epochs", "epoch", "training_loss"),
                     ("equal time", "seconds", "training_loss"),

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from fishergauge.reports.course.grid import draw_grid
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.extras import require
 from fishergauge.reports.gauss_newton.nonlinear_field import grid_points
 from fishergauge.reports.gauss_newton.relu_model import ReluMoments, relu_data
-from fishergauge.reports.panels import draw_panels
 
 NATURAL, GRADIENT, GREY, SAMPLED, LINEARISED = "#0072B2", "#D55E00", "#999999", "#CC79A7", "#009E73"
 
@@ -24,7 +24,7 @@ def draw_nonlinear(results: Results, out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``nonlinear_figure.png`` and ``nonlinear_figure.pdf``.
+        The paths of ``nonlinear_figure.png`` and ``nonlinear_figure.pdf``; none where there is nothing to draw.
     """
     by_study: dict[str, list[dict[str, Any]]] = {"field": [], "relu": [], "network": []}
     for cell, record in results:
@@ -38,7 +38,7 @@ def draw_nonlinear(results: Results, out: Path) -> list[Path]:
             partial(_losses, records=by_study["network"]),
             partial(_coverage, records=by_study["network"]),
         ]
-    return draw_panels(panels, [out / "nonlinear_figure.png", out / "nonlinear_figure.pdf"])
+    return draw_grid(panels, [out / "nonlinear_figure.png", out / "nonlinear_figure.pdf"])
 
 
 def _field(axis: Any, record: dict[str, Any]) -> None:

@@ -49,7 +49,7 @@ def kernel_of_axes(axes: Sequence[tuple[Cell, Record]]) -> Claim:
         "two panels with lines along the two axes",
         f"eigenvalues of the GGN {major['eigenvalue']:.0f} and {minor['eigenvalue']:.0f}: neither is zero; the major axis has "
         f"{major['share']:.1%} of the variance of the predictions, the minor axis {minor['share']:.1%}",
-        f"on other draws of the data the major axis has {min(shares):.1%} to {max(shares):.1%}",
+        f"over {len(shares)} draws of the data the major axis has {min(shares):.1%} to {max(shares):.1%}",
         Judgement(
             verdict,
             "with N = 1000 inputs and two parameters the GGN has full rank, and no kernel. An axis contributes "
@@ -81,12 +81,12 @@ def published_covariance(axes: Sequence[tuple[Cell, Record]]) -> Claim:
         "The samples shown are of q = N(theta_MAP, (GGN + alpha I)^-1), with the GGN a sum over the data.",
         "formula in the text; the program draws with the inverse of (GGN + alpha I) / N",
         f"standard deviation along the major axis {major['published_deviation']:.3g} in the program",
-        f"{major['deviation']:.3g} by Bayes' rule: the covariance is {ratio:.0f} times too large",
+        f"{major['deviation']:.3g} by Bayes' rule: the covariance is {ratio:.0f} times too large, the N that was divided by",
         Judgement(
             covariance_verdict(ratio),
-            "the Hessian of the mean loss is taken for that of the negative log-likelihood of all data: a posterior of one "
-            "observation, and a fan of lines that the data exclude. The formula is right; the reduction of the loss is missing "
-            "from it.",
+            "the Hessian of the mean loss is taken for that of the negative log-likelihood of all data, and the prior is "
+            "divided likewise: the N-th root of the posterior, as wide as if there were one average observation, and a fan of "
+            "lines that the data exclude. The formula in the text, with its sum over n, is right.",
         ),
         {"covariance_ratio": ratio, "deviation": major["deviation"], "published_deviation": major["published_deviation"]},
     )
@@ -112,7 +112,7 @@ def exact_posterior(axes: Sequence[tuple[Cell, Record]]) -> Claim:
         Judgement(
             exactness_verdict(worst, bound),
             "linear in the parameters with Gaussian noise of known variance: the posterior is Gaussian, and nothing is "
-            "approximated. A linear model alone does not suffice: with class labels the posterior is not Gaussian.",
+            "approximated. With class labels the posterior of a linear model is not Gaussian, and the approximation is one.",
         ),
         {"worst_deviation": worst, "bound": bound},
     )

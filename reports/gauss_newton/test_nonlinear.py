@@ -15,6 +15,7 @@ from fishergauge.reports.gauss_newton.nonlinear_claims import (
     SAMPLED_ONLY,
     bias_verdict,
     linearised_verdict,
+    log_loss_of_fit,
     paths_verdict,
     underfit_verdict,
 )
@@ -111,6 +112,14 @@ def test_scores_of_a_gaussian_are_those_of_its_samples_and_notice_a_wrong_varian
     assert tight["nll"] > exact["nll"] + 0.1
 
 
+def test_the_log_loss_of_the_fit_is_that_of_a_function_without_spread() -> None:
+    mean, targets = torch.tensor([0.0, 1.0, 3.0]).double(), torch.tensor([1.0, -1.0, 2.5]).double()
+    scores = gaussian_scores(mean, torch.zeros(3).double(), 0.5, targets)
+    assert log_loss_of_fit({"rmse": scores["rmse"], "noise": 0.5}) == pytest.approx(scores["nll"], rel=1e-12)
+    spread = gaussian_scores(mean, torch.ones(3).double(), 0.5, targets)
+    assert log_loss_of_fit({"rmse": scores["rmse"], "noise": 0.5}) != pytest.approx(spread["nll"], rel=1e-2)
+
+
 def test_the_nll_is_that_of_torch() -> None:
     mean, targets = torch.tensor([0.0, 1.0]).double(), torch.tensor([1.0, -1.0]).double()
     expected = nn.functional.gaussian_nll_loss(mean, targets, torch.tensor([1.5, 1.5]).double(), full=True)
@@ -165,9 +174,19 @@ def test_verdict_on_the_paths() -> None:
     plateau = path(on_plateau_at_first=True, in_valley=False)
     assert paths_verdict([path()]) == "confirmed"
     assert paths_verdict([path(), plateau]) == FROM_LIVE_STARTS
-    assert paths_verdict([path(bend=0.03)]) == FROM_LIVE_STARTS
+    assert paths_verdict([path(bend=0.03)]) == paths_verdict([path(bend=0.03), plateau]) == "refuted"
     assert paths_verdict([path(in_valley=False)]) == "refuted"
     assert paths_verdict([plateau]) == paths_verdict([]) == "refuted"
+
+
+def test_cells_that_failed_take_their_claims_and_panels_with_them(tmp_path: Path) -> None:
+    experiment = Nonlinear()
+    field, relu = experiment.cells(Options(("nonlinear",), quick=True))[:2]
+    for cell, numbers, panels in ((field, [5], 1), (relu, [1, 3, 4], 0)):
+        results = [(cell, experiment.run(cell, "cpu"))]
+        assert [entry.id for entry in experiment.entries("nonlinear", results)] == [f"NONLINEAR.{n}" for n in numbers]
+        paths = experiment.artefacts("nonlinear", results, tmp_path)
+        assert sum(path.suffix == ".png" for path in paths) == panels
 
 
 def test_the_experiment_end_to_end(tmp_path: Path) -> None:
