@@ -14,9 +14,10 @@ NO_PROTOCOL = "the course gives no protocol"
 STEP_TOLERANCE = 1.0  # steps are whole; beside it one per cent
 RATE_TOLERANCE = 1e-3
 EXPONENT_TOLERANCE = 0.05
+FIRST_ORDER = 0.1  # of a contraction, a layer: the start is so far from the solution that the next order shows
 SMALL_DAMPING = CONDITIONAL + "the damping is small against the smallest eigenvalue"
-RIGHT_NOISE = (
-    CONDITIONAL + "no eigenvalue of F_emp^-1 H exceeds two, that is, if the residuals have the variance that the loss assumes"
+NO_LONG_STEPS = (
+    CONDITIONAL + "no eigenvalue of F_emp^-1 H exceeds two, as one does where residuals are much smaller than the loss assumes"
 )
 BY_DEPTH = CONDITIONAL + "the length of the step is divided by the number of layers"
 
@@ -112,8 +113,8 @@ def standard(rows: Sequence[Row]) -> Claim:
 
 
 def damping_verdict(rows: Sequence[Row]) -> str:
-    """Confirmed only if the damping is small, where rates are as predicted and the steps grow with kappa at fixed damping."""
-    if not rows or not all(abs(row["measured_rate"] - row["predicted_rate"]) <= 0.1 for row in rows):
+    """Confirmed only if the damping is small, where steps are as predicted and grow with kappa at fixed damping."""
+    if not rows or not steps_met(rows):
         return "refuted"
     methods = {row["method"] for row in rows}
     grows = False
@@ -138,9 +139,8 @@ def damping(rows: Sequence[Row]) -> Claim:
         f"one, {', '.join(f'{steps} steps ({method})' for method, steps in ends.items())} in place of one",
         Judgement(
             damping_verdict(damped),
-            "what lambda outweighs is left to gradient descent; where lambda exceeds the smallest eigenvalue, the rate "
-            "depends on "
-            "the condition number again.",
+            "along eigenvalues far below lambda the step is that of gradient descent with length 1 / lambda; where lambda "
+            "exceeds the smallest eigenvalue, the rate depends on the condition number again.",
         ),
         figures,
     )
@@ -172,7 +172,10 @@ def quadratic(rows: Sequence[Row]) -> Claim:
         "H^-1 L'''[e, e] / 2; alpha = 1/2 contracts by 0.5; gradient descent as the spectrum at the optimum predicts "
         "(log of the "
         f"rate to {logs:.0e}), condition number up to {max(row['kappa'] for row in rows):.2g}",
-        Judgement(quadratic_verdict(rows), "F = H everywhere; any other length alpha leaves the linear rate |1 - alpha|."),
+        Judgement(
+            quadratic_verdict(rows),
+            "F = H everywhere; any other length alpha between 0 and 2 leaves the linear rate |1 - alpha|.",
+        ),
         {**figures, "largest_relative_deviation_of_log_gradient_rate": logs},
     )
 
@@ -188,7 +191,7 @@ def empirical_verdict(rows: Sequence[tuple[float, float]]) -> str:
     above = [measured >= 1 for _, measured in rows]
     if all(above):
         return "refuted"
-    return RIGHT_NOISE if any(above) else "confirmed"
+    return NO_LONG_STEPS if any(above) else "confirmed"
 
 
 def empirical(rows: Sequence[Row]) -> Claim:
@@ -206,12 +209,12 @@ def empirical(rows: Sequence[Row]) -> Claim:
         NO_PROTOCOL,
         f"{what}: steps of length one contract errors near the optimum by the spectral radius of I - F_emp^-1 H: "
         f"{listed}; above one "
-        "they leave the optimum and oscillate",
+        "an error grows and changes its sign at each step",
         Judgement(
             empirical_verdict(pairs),
-            "the bias is no constant: F_emp has the squared residuals in the place of their variance, so that small "
-            "residuals make "
-            "long steps (|1 - 1/(2 sigma^2)| for squared error) and large ones short steps; the true Fisher takes one step or "
+            "the bias is no constant: F_emp has the squared residuals in the place of the variance that the loss assumes (1/2 "
+            "for squared error), so that small residuals make long steps and large ones short, slow steps: with many samples "
+            "the rate is |1 - 1/(2 sigma^2)|, zero only where sigma^2 is that variance. The true Fisher takes one step or "
             "converges quadratically on the same problems.",
         ),
         {**figures, "largest_deviation_from_prediction": worst},
@@ -227,10 +230,12 @@ def blocks_verdict(rows: Sequence[Row]) -> str:
     divided = [row for row in deep if row["length"] < 1]
     whole = [row for row in deep if row["length"] == 1]
     quick = all(row["exponent"] is not None and abs(row["exponent"] - 2) <= 0.2 for row in divided)
-    failing = all(row["measured_rate"] > 0.5 for row in whole)
     if not quick:
         return "refuted"
-    return BY_DEPTH if failing and whole else "confirmed"
+    if whole and all(row["measured_rate"] < 0.5 for row in whole):
+        return "confirmed"
+    met = all(abs(row["measured_rate"] - row["predicted_rate"]) <= FIRST_ORDER * row["depth"] for row in whole)
+    return BY_DEPTH if met and whole else "refuted"
 
 
 def blocks(rows: Sequence[Row]) -> Claim:
@@ -256,7 +261,7 @@ def blocks(rows: Sequence[Row]) -> Claim:
         "inputs, like the whole Fisher with length one",
         Judgement(
             blocks_verdict(rows),
-            "each of the L layers alone makes the whole correction, so that the sum overshoots L times (Bernacchia et "
+            "each of the L square layers alone makes the whole correction, so that the sum is L times too long (Bernacchia et "
             "al. 2018).",
         ),
         figures,

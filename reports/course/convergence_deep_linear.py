@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fishergauge.reference import Problem, fisher, gradient, kfac, natural_gradient_step, solve_psd
 from fishergauge.reports.course.convergence_iterations import fitted_slope
+from fishergauge.reports.course.unset_linear import unset_linear
 from fishergauge.suites.seeding import generator
 
 WIDTH, SAMPLES, STEPS = 4, 40, 8
@@ -34,7 +35,7 @@ def deep_linear(depth: int, kappa: float, seed: int, device: str = "cpu") -> tup
     spread = torch.logspace(0, -float(torch.tensor(kappa).double().log10()) / 2, WIDTH, dtype=torch.float64)
     inputs = torch.linalg.qr(normal(SAMPLES, WIDTH)).Q * SAMPLES**0.5 * spread @ torch.linalg.qr(normal(WIDTH, WIDTH)).Q
     weights = [torch.linalg.qr(normal(WIDTH, WIDTH)).Q for _ in range(depth)]
-    model = nn.Sequential(*[nn.Linear(WIDTH, WIDTH, bias=False) for _ in range(depth)]).double()
+    model = nn.Sequential(*[unset_linear(WIDTH, WIDTH, bias=False) for _ in range(depth)])
     with torch.no_grad():
         for parameter, weight in zip(model.parameters(), weights, strict=True):
             parameter.copy_(weight + START * normal(WIDTH, WIDTH))
@@ -64,7 +65,7 @@ def deep_linear_rows(depths: Sequence[int], kappas: Sequence[float], seed: int, 
             problem, solution = deep_linear(depth, kappa, seed, device)
             block = fisher(problem).block_diagonal()
             difference = float((kfac(problem).dense() - block).norm() / block.norm())
-            for method, length in (("kfac", 1.0), ("kfac", 1 / depth), ("exact", 1.0)):
+            for method, length in dict.fromkeys((("kfac", 1.0), ("kfac", 1 / depth), ("exact", 1.0))):
                 errors = run(problem, solution, method, length)
                 rows.append(
                     {

@@ -16,6 +16,7 @@ from fishergauge.reports.course.convergence_iterations import (
     predicted_steps,
     steps_to_tolerance,
 )
+from fishergauge.reports.course.unset_linear import unset_linear
 from fishergauge.suites.seeding import generator
 
 SAMPLES, FEATURES, TOLERANCE = 60, 20, 1e-6
@@ -43,7 +44,7 @@ def least_squares(kappa: float, seed: int, device: str = "cpu") -> tuple[Problem
     solution = torch.randn(FEATURES, generator=source, dtype=torch.float64)
     noise = torch.randn(SAMPLES, generator=source, dtype=torch.float64)
     targets = inputs @ solution + noise - left @ (left.T @ noise)  # noise outside the range leaves the solution
-    model = nn.Linear(FEATURES, 1, bias=False).double()
+    model = unset_linear(FEATURES, 1, bias=False)
     with torch.no_grad():
         model.weight.copy_(solution + right.sum(1) / FEATURES**0.5)
     pairs = [(inputs.to(device), targets[:, None].to(device))]

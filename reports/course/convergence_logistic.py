@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fishergauge.reference import Problem, empirical_fisher, fisher, gradient, natural_gradient_step
 from fishergauge.reports.course.convergence_iterations import fitted_slope, gradient_descent_rate
+from fishergauge.reports.course.unset_linear import unset_linear
 from fishergauge.reports.data import load
 from fishergauge.suites.seeding import generator
 
@@ -40,7 +41,7 @@ class LogisticRegression(NamedTuple):
 def logistic_regression(features: int, device: str = "cpu") -> Problem:
     """Breast-cancer, benign or malignant, by its first features; at zero."""
     data = load("breast-cancer", device)
-    model = nn.Linear(features, 1).double().to(device)
+    model = unset_linear(features, 1).to(device)
     nn.init.zeros_(model.weight)
     nn.init.zeros_(model.bias)
     targets = data.targets.double()[:, None]

@@ -8,9 +8,10 @@ from torch import nn
 
 from fishergauge.reference import Problem, empirical_fisher, gradient, hessian, natural_gradient_step
 from fishergauge.reports.course.convergence_logistic import dominant
+from fishergauge.reports.course.unset_linear import unset_linear
 from fishergauge.suites.seeding import generator
 
-SAMPLES, FEATURES, STEPS = 200, 5, 25
+SAMPLES, FEATURES = 200, 5
 
 
 def noisy_regression(noise: float, seed: int, device: str = "cpu") -> Problem:
@@ -18,9 +19,9 @@ def noisy_regression(noise: float, seed: int, device: str = "cpu") -> Problem:
     source = generator("convergence", "noise", seed)
     inputs = torch.randn(SAMPLES, FEATURES, generator=source, dtype=torch.float64)
     targets = inputs.sum(1, keepdim=True) + noise * torch.randn(SAMPLES, 1, generator=source, dtype=torch.float64)
-    model = nn.Linear(FEATURES, 1, bias=False).double()
+    model = unset_linear(FEATURES, 1, bias=False)
     with torch.no_grad():
-        model.weight.copy_(torch.linalg.lstsq(inputs, targets).solution.T)
+        model.weight.copy_(torch.linalg.solve(inputs.T @ inputs, inputs.T @ targets).T)
     return Problem(model.to(device), nn.MSELoss(), [(inputs.to(device), targets.to(device))], name=f"noise-{noise:g}")
 
 
@@ -37,9 +38,6 @@ def noise_rows(noises: Sequence[float], seed: int, device: str) -> list[dict[str
         rate, vector = dominant(empirical_fisher(best).dense(), hessian(best).dense())
         size = 1e-6 * noise
         moved = _moved(best.at(best.vector + size * vector))
-        point = best.vector + noise * vector / 10
-        for _ in range(STEPS):
-            point = _moved(best.at(point))
         rows.append(
             {
                 "study": "noise",
@@ -47,7 +45,6 @@ def noise_rows(noises: Sequence[float], seed: int, device: str) -> list[dict[str
                 "predicted_rate": abs(rate),
                 "simple_rate": abs(1 - 1 / (2 * noise**2)),
                 "measured_rate": float((moved - best.vector).norm()) / size,
-                "final_error": float((point - best.vector).norm()) / (noise / 10),
             }
         )
     return rows

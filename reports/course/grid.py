@@ -19,11 +19,13 @@ def draw_grid(draw: Sequence[Callable[[Any], None]], paths: Sequence[Path], colu
         columns: panels in a row.
 
     Returns:
-        The paths.
+        The paths; none where there is nothing to draw.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
+    if not draw:
+        return []
     require("matplotlib").use("Agg")
     plt = require("matplotlib.pyplot")
     rows = -(-len(draw) // columns)

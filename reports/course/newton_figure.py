@@ -25,13 +25,17 @@ def draw_newton(rows: Sequence[Row], out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``newton_figure.png`` and ``newton_figure.pdf``.
+        The paths of ``newton_figure.png`` and ``newton_figure.pdf``; none where nothing is there to be drawn.
     """
     run = [row for row in rows if row["study"] == "run" and row["seed"] == 0]
     network = [row for row in rows if row["study"] == "network"]
-    panels = [partial(panel, rows=run) for panel in (_gaps, _angles, _decreases)] if run else []
+    panels = [partial(_gaps, rows=run)] if run else []
+    if any(row["model"] in ("classifier", "regression") for row in run):
+        panels += [partial(panel, rows=run) for panel in (_angles, _decreases)]
     if network:
         panels.append(partial(_paths, rows=network))
+    if not panels:
+        return []
     return draw_grid(panels, [out / "newton_figure.png", out / "newton_figure.pdf"])
 
 
@@ -88,7 +92,7 @@ def _decreases(axis: Any, rows: Sequence[Row]) -> None:
 
 
 def _paths(axis: Any, rows: Sequence[Row]) -> None:
-    """Loss along both methods from the same starts; what Newton's method ends in."""
+    """Loss along both methods from the same starts; whether Newton's method ends with an indefinite Hessian."""
     for row in rows:
         newton = row["method"] == "newton"
         losses = row["losses"]
@@ -98,7 +102,7 @@ def _paths(axis: Any, rows: Sequence[Row]) -> None:
             axis.plot(len(losses) - 1, losses[-1], marker, color=RED, fillstyle=fill, markersize=8)
     axis.plot([], [], "-", color=BLUE, label="natural gradient, damped")
     axis.plot([], [], "-", color=RED, label="Newton")
-    axis.plot([], [], "X", color=RED, markersize=8, linestyle="none", label="ends at a saddle")
+    axis.plot([], [], "X", color=RED, markersize=8, linestyle="none", label="ends with an indefinite H")
     axis.plot([], [], "o", color=RED, fillstyle="none", markersize=8, linestyle="none", label="ends on a plateau")
     axis.set(yscale="log", xlabel="steps", ylabel="training loss")
     axis.set_title("training a network of 29 parameters")

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from fishergauge.reference import Problem
 from fishergauge.reports.course.convergence_logistic import logistic_regression
+from fishergauge.reports.course.unset_linear import unset_linear
 from fishergauge.reports.data import load
 from fishergauge.suites.seeding import generator
 
@@ -22,8 +23,7 @@ def principal_components(inputs: Tensor, count: int) -> Tensor:
 
 
 def initialised(model: nn.Module, source: torch.Generator, gain: float = 1.0) -> nn.Module:
-    """The model in float64 with normal weights of variance gain^2 / D_in, and biases of a tenth."""
-    model = model.double()
+    """The model with its entries filled: normal weights of variance gain^2 / D_in, and biases of a tenth."""
     with torch.no_grad():
         for parameter in model.parameters():
             draw = torch.randn(parameter.shape, generator=source, dtype=torch.float64)
@@ -52,10 +52,10 @@ def newton_problem(name: str, seed: int, device: str = "cpu", noise: float = 0.0
     data = load("digits", device)
     if name == "softmax":
         inputs, targets = principal_components(data.inputs, 4)[:500], data.targets[:500]
-        model: nn.Module = initialised(nn.Linear(4, 10), source)
+        model: nn.Module = initialised(unset_linear(4, 10), source)
     else:
         inputs, targets = principal_components(data.inputs, 10)[:300], data.targets[:300]
-        model = initialised(nn.Sequential(nn.Linear(10, 6), nn.Tanh(), nn.Linear(6, 10)), source)
+        model = initialised(nn.Sequential(unset_linear(10, 6), nn.Tanh(), unset_linear(6, 10)), source)
     return Problem(model.to(device), nn.CrossEntropyLoss(), [(inputs, targets)], name=name)
 
 
@@ -63,14 +63,14 @@ def small_network(seed: int, device: str = "cpu") -> Problem:
     """Breast-cancer by five features and four hidden units, P = 29: small enough for many Hessians."""
     source = generator("newton", "small network", seed)
     data = load("breast-cancer", device)
-    model = initialised(nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 1)), source)
+    model = initialised(nn.Sequential(unset_linear(5, 4), nn.Tanh(), unset_linear(4, 1)), source)
     pairs = [(data.inputs[:, :5], data.targets.double()[:, None])]
     return Problem(model.to(device), nn.BCEWithLogitsLoss(), pairs, name="small-network")
 
 
 def _regression(source: torch.Generator, noise: float, distance: float, device: str) -> Problem:
     inputs = torch.randn(120, 2, generator=source, dtype=torch.float64)
-    model = initialised(nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 1)), source, gain=1.5)
+    model = initialised(nn.Sequential(unset_linear(2, 5), nn.Tanh(), unset_linear(5, 1)), source, gain=1.5)
     with torch.no_grad():
         targets = model(inputs) + noise * torch.randn(120, 1, generator=source, dtype=torch.float64)
         for parameter in model.parameters():

@@ -78,10 +78,19 @@ def network_rows(seeds: Sequence[int], device: str = "cpu") -> list[dict[str, An
                     "gradient": float(gradient(best).norm()),
                     "negative": int((values < -1e-8 * values[-1]).sum()),
                     "smallest": float(values[0] / values[-1]),
+                    "saturation": saturation(best),
                     "losses": [float(objective(p)) for p in path],
                 }
             )
     return rows
+
+
+def saturation(problem: Problem) -> float:
+    """The median of the modulus of tanh over the samples, of the hidden unit where it is least."""
+    first = next(iter(problem.model.children()))
+    with torch.no_grad():
+        hidden = first(problem.inputs).tanh().abs()
+    return float(hidden.median(0).values.min())
 
 
 def newton_root(problem: Problem) -> list[Problem]:

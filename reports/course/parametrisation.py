@@ -20,6 +20,7 @@ DAMPINGS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 QUICK_DAMPINGS = (1e-6, 1e-5, 1.0)
 LAW = (("scaling", 10.0), ("affine", 10.0), ("dense", 10.0), ("sinh", 1.0), ("spherical", 1.0), ("exp", 1.0))
 DAMPED_KAPPA = 100.0
+HALVINGS = 4  # with three the order of some seed is not yet that of small steps
 SEEDS = 2
 
 
@@ -37,7 +38,7 @@ class Parametrisation:
                 kappas = "10,10000" if options.quick else KAPPAS
                 cells.append(self._cell(seed, study="linear", family=family, kappas=kappas))
             for family in smooth:
-                cells.append(self._cell(seed, study="smooth", family=family, halvings=3 if options.quick else 4))
+                cells.append(self._cell(seed, study="smooth", family=family, halvings=HALVINGS))
             cells.append(self._cell(seed, study="law"))
             dampings = QUICK_DAMPINGS if options.quick else DAMPINGS
             cells.append(self._cell(seed, study="damped", dampings=",".join(f"{damping:g}" for damping in dampings)))

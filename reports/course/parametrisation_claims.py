@@ -17,7 +17,7 @@ NO_FIGURES = "no figure"
 NO_PROTOCOL = "the course gives no protocol"
 APART = 1e-3  # of the outputs' range: a difference that a reader of the curve would see
 ORDERS = (0.8, 1.25)  # of a deviation that is first order in the step, at the two smallest steps
-LINEAR_OR_SMALL = CONDITIONAL + "the reparametrisation is linear, or the step tends to zero within the range of the map"
+LINEAR_OR_SMALL = CONDITIONAL + "the reparametrisation is affine, or the step tends to zero within the range of the map"
 SCALINGS = CONDITIONAL + "parameters are merely scaled"
 UNDAMPED = CONDITIONAL + "the damping tends to zero"
 
@@ -33,6 +33,7 @@ def parametrisation_entries(results: Results) -> list[LedgerEntry]:
         found.append((2, "Socratic question 1", standard(study["linear"], study["smooth"])))
     if study["linear"]:
         found.append((3, "sec. 4, K-FAC", kronecker([row for row in study["linear"] if row["method"] == "kfac"])))
+    if any(row["family"] == "scaling" for row in study["linear"]):
         found.append((4, "sec. 6, adaptive methods", adaptive(study["linear"])))
     if study["damped"]:
         found.append((5, "sec. 5, regularization; theorem 2.1", damping(study["damped"])))
@@ -144,7 +145,8 @@ def standard(linear: Sequence[Row], smooth: Sequence[Row]) -> Claim:
         f"under every map; under smooth ones the difference does not fall with the step (order at most "
         f"{figures['largest_order_under_smooth_maps']:.2f} in modulus)",
         Judgement(
-            standard_verdict(linear, smooth), "in other coordinates the gradient flow itself is another one, T T' grad L."
+            standard_verdict(linear, smooth),
+            "in other coordinates the gradient flow itself is another one, along T T' grad L, unless T is orthogonal.",
         ),
         figures,
     )
@@ -167,7 +169,7 @@ def kronecker(rows: Sequence[Row]) -> Claim:
     return Claim(
         "K-FAC's step Delta W = G^-1 (grad) A^-1, undamped and with the bias joined to the weight, is as independent of the "
         "parameterisation as the natural gradient, for affine maps of activations and pre-activations.",
-        NO_FIGURES,
+        "the course gives the step; that it is invariant is theorem 1 of Martens and Grosse (2015)",
         NO_PROTOCOL,
         f"curves under {len(rows)} maps ({', '.join(families)}): within {figures['largest_deviation']:.1e} of the "
         "outputs' range",
@@ -202,8 +204,8 @@ def adaptive(rows: Sequence[Row]) -> Claim:
             (size(row) for row in part(method, False)), default=math.nan
         )
     return Claim(
-        'Adam is a "diagonal approximation of natural gradient": under scalings of the features it keeps what the '
-        "diagonal keeps.",
+        'If Adam is a "diagonal approximation of natural gradient", it keeps under scalings of the features what the diagonal '
+        "of the Fisher keeps: the curve.",
         NO_FIGURES,
         NO_PROTOCOL,
         f"curves under scalings of the features: the diagonal of the Fisher deviates by "
@@ -213,9 +215,9 @@ def adaptive(rows: Sequence[Row]) -> Claim:
         f"{figures['adam_smallest_deviation_under_other_maps']:.2g}",
         Judgement(
             adaptive_verdict(part("diagonal", True), part("adam", True)),
-            "Adam divides by the root of the mean square, so that its step in theta carries the scale of the "
-            "coordinates; the diagonal "
-            f"itself is invariant {SCALINGS.removeprefix('confirmed ')}.",
+            "Adam divides by the root of a mean square of gradients, so that its step in theta carries the scale of the "
+            "coordinates; without the root it would not. The diagonal itself is invariant "
+            f"{SCALINGS.removeprefix('confirmed ')}.",
         ),
         figures,
     )
@@ -261,7 +263,8 @@ def damping(rows: Sequence[Row]) -> Claim:
         "lambda where it "
         f"is small (exponent {exponent:.2f})",
         Judgement(
-            damping_verdict(rows), "I is no metric of the model: in other coordinates lambda I stands for lambda T^-T T^-1."
+            damping_verdict(rows),
+            "I is not the metric of the model and stays I: in other coordinates lambda I stands for lambda T^-T T^-1.",
         ),
         figures,
     )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from fishergauge.reference import Problem, fisher, gradient, kfac, natural_gradient_step, objective
 from fishergauge.reports.course.newton_problems import principal_components
+from fishergauge.reports.course.unset_linear import unset_linear
 from fishergauge.reports.data import load
 from fishergauge.suites.seeding import generator
 
@@ -47,7 +48,7 @@ def teacher_problem(seed: int, device: str = "cpu") -> Problem:
     """
     source = generator("parametrisation", seed)
     inputs = principal_components(load("digits", device).inputs, FEATURES)[:SAMPLES]
-    model = nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, OUTPUTS)).double()
+    model = nn.Sequential(unset_linear(FEATURES, HIDDEN), nn.Tanh(), unset_linear(HIDDEN, OUTPUTS))
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=source, dtype=torch.float64)

@@ -12,6 +12,7 @@ from fishergauge.reference.trust_region_policy import trust_region_policy_update
 from fishergauge.reports.cell import Record
 from fishergauge.reports.course.policy_rollouts import LinearValues, Streams, advantages_of, mean_return
 from fishergauge.reports.course.policy_trust_regions import trust_region_rows
+from fishergauge.reports.course.unset_linear import unset_linear
 from fishergauge.suites.seeding import generator
 
 METHODS = ("gradient", "natural", "trpo")
@@ -29,16 +30,11 @@ RATIOS = (0.1, 0.5, 0.9, 1.1, 2.0, 4.0)
 def initial_policy(seed: int) -> nn.Module:
     """A perceptron from the state to two logits, small in its last layer: nearly uniform at first."""
     draws = generator("policy", seed)
-    policy = nn.Sequential(_linear(4, HIDDEN), nn.Tanh(), _linear(HIDDEN, 2))
+    policy = nn.Sequential(unset_linear(4, HIDDEN), nn.Tanh(), unset_linear(HIDDEN, 2))
     with torch.no_grad():
         for parameter, scale in zip(policy.parameters(), (0.5, 0.0, 0.1, 0.0), strict=True):
             parameter.copy_(scale * torch.randn(parameter.shape, generator=draws, dtype=torch.float64))
     return policy
-
-
-def _linear(inputs: int, outputs: int) -> nn.Linear:
-    """A layer whose entries are still to be filled: torch would draw them from its global generator."""
-    return nn.Linear(inputs, outputs, dtype=torch.float64, device="meta").to_empty(device="cpu")
 
 
 @dataclass(frozen=True)
@@ -144,7 +140,7 @@ def _ratio_rows(problem: Problem, advantages: Tensor) -> list[dict[str, Any]]:
 
 def _region_rows(problem: Problem, advantages: Tensor, seed: int) -> list[dict[str, Any]]:
     """The two trust-region problems for a policy linear in the state, with damping that makes its Fisher definite."""
-    policy, draws = _linear(4, 2), generator("linear policy", seed)
+    policy, draws = unset_linear(4, 2), generator("linear policy", seed)
     with torch.no_grad():
         for parameter in policy.parameters():
             parameter.copy_(0.1 * torch.randn(parameter.shape, generator=draws, dtype=torch.float64))

@@ -12,7 +12,7 @@ from fishergauge.reports.course import convergence_deep_linear, convergence_leas
 from fishergauge.reports.course.convergence import Convergence
 from fishergauge.reports.course.convergence_claims import (
     BY_DEPTH,
-    RIGHT_NOISE,
+    NO_LONG_STEPS,
     SMALL_DAMPING,
     blocks_verdict,
     convergence_entries,
@@ -263,8 +263,8 @@ def test_verdicts_flip_with_their_figures(results: list[tuple[Cell, Record]]) ->
     assert standard_verdict([{**row, "measured_steps": 1.05 * row["measured_steps"]} for row in plain]) == "refuted"
     damped = [row for row in least if row["method"].startswith("damped")]
     assert damping_verdict(damped) == SMALL_DAMPING
-    assert damping_verdict([{**row, "measured_steps": 3} for row in damped]) == "confirmed"
-    assert damping_verdict([{**row, "measured_rate": row["measured_rate"] + 0.2} for row in damped]) == "refuted"
+    assert damping_verdict([{**row, "measured_steps": 3, "predicted_steps": 3} for row in damped]) == "confirmed"
+    assert damping_verdict([{**row, "measured_steps": 1.1 * row["measured_steps"]} for row in damped]) == "refuted"
     for key, value in (("natural_exponent", 1.0), ("natural_constant_deviation", 0.5), ("natural_half_rate", 0.6)):
         assert quadratic_verdict([{**row, key: value} for row in logistic]) == "refuted"
     assert all(abs(row["measured_rate"] - row["predicted_rate"]) < 0.1 for row in deep)  # to the size of the start
@@ -272,8 +272,9 @@ def test_verdicts_flip_with_their_figures(results: list[tuple[Cell, Record]]) ->
     assert blocks_verdict([{**row, "block_difference": 1e-3} for row in deep]) == "refuted"
     assert blocks_verdict([{**row, "exponent": 1.0} for row in deep]) == "refuted"
     assert blocks_verdict([{**row, "measured_rate": 0.01} for row in deep]) == "confirmed"
+    assert blocks_verdict([{**row, "measured_rate": 1.5 * row["depth"]} for row in deep]) == "refuted"
     assert empirical_verdict([(0.5, 0.5), (0.9, 0.9)]) == "confirmed"
-    assert empirical_verdict([(0.5, 0.5), (1.2, 1.2)]) == RIGHT_NOISE
+    assert empirical_verdict([(0.5, 0.5), (1.2, 1.2)]) == NO_LONG_STEPS
     assert empirical_verdict([(1.5, 1.5)]) == empirical_verdict([(0.5, 0.6)]) == empirical_verdict([]) == "refuted"
 
 
@@ -284,8 +285,8 @@ def test_entries_and_artefacts(results: list[tuple[Cell, Record]], tmp_path: Pat
         ("CONVERGENCE.2", "least-squares"): "confirmed",
         ("CONVERGENCE.3", "least-squares"): SMALL_DAMPING,
         ("CONVERGENCE.4", "breast-cancer"): "confirmed",
-        ("CONVERGENCE.5", "breast-cancer"): RIGHT_NOISE,
-        ("CONVERGENCE.5", "noisy-regression"): RIGHT_NOISE,
+        ("CONVERGENCE.5", "breast-cancer"): NO_LONG_STEPS,
+        ("CONVERGENCE.5", "noisy-regression"): NO_LONG_STEPS,
         ("CONVERGENCE.6", "deep-linear"): BY_DEPTH,
     }
     assert convergence_entries([]) == []

@@ -25,7 +25,7 @@ from fishergauge.reports.course.newton_claims import (
 from fishergauge.reports.course.newton_interpolation import interpolation_rows
 from fishergauge.reports.course.newton_measurements import DAMPING, LENGTHS, adam_path, angle, checkpoint_row
 from fishergauge.reports.course.newton_problems import MODELS, newton_problem, principal_components, small_network
-from fishergauge.reports.course.newton_training import convex_rows, natural_descent, network_rows, newton_root
+from fishergauge.reports.course.newton_training import convex_rows, natural_descent, network_rows, newton_root, saturation
 from fishergauge.reports.options import Options
 from fishergauge.suites.closeness import ClaimViolated, assert_apart, assert_close
 from fishergauge.suites.zoo import zoo_problem
@@ -158,6 +158,15 @@ def test_newton_finds_a_stationary_point_and_the_natural_gradient_descends() -> 
     assert [float(objective(problem)) for problem in root] != sorted((float(objective(p)) for p in root), reverse=True)
 
 
+def test_saturation_is_that_of_the_least_saturated_unit() -> None:
+    start = small_network(0)
+    first = start.model.get_submodule("0")
+    values = first(start.inputs).detach().tanh().abs().median(0).values
+    assert saturation(start) == pytest.approx(float(values.min()))
+    assert saturation(start) < float(values.max()) - 0.01
+    assert saturation(start.at(1e6 * start.vector)) > 0.999
+
+
 def test_a_natural_gradient_uphill_does_not_train(monkeypatch: pytest.MonkeyPatch) -> None:
     right = natural_gradient_step
     monkeypatch.setattr(newton_training, "natural_gradient_step", lambda *args, **kwargs: -right(*args, **kwargs))
@@ -182,7 +191,11 @@ def test_verdicts_flip_with_their_figures(results: list[tuple[Cell, Record]]) ->
     assert network_verdict(own, [{**row, "gap": 0.5} for row in noise]) == "refuted"
     assert network_verdict([{**row, "gap": 0.0} for row in own], noise) == "confirmed"
     assert training_verdict(network) == CONVEX_ONLY
-    assert training_verdict([{**row, "loss": 0.1 * (row["method"] == "natural")} for row in network]) == "confirmed"
+    assert training_verdict([{**row, "loss": 0.1, "negative": 0} for row in network]) == "confirmed"
+    assert training_verdict([{**row, "loss": 0.1} for row in network]) == CONVEX_ONLY  # where Newton's H is indefinite
+    above = [{**row, "negative": 0, "loss": 0.3 if row["method"] == "newton" else 0.1} for row in network]
+    assert training_verdict(above) == CONVEX_ONLY
+    assert training_verdict([{**row, "loss": 9.0} for row in network]) == "refuted"
     assert training_verdict([]) == training_verdict(network[:1]) == "refuted"
 
 
@@ -201,6 +214,12 @@ def test_entries_and_artefacts(results: list[tuple[Cell, Record]], tmp_path: Pat
     paths = Newton().artefacts("newton", results, tmp_path)
     assert all(path.stat().st_size > 100 for path in paths)
     assert [path.suffix for path in paths] == [".csv", ".json", ".png", ".pdf"]
+
+
+@pytest.mark.parametrize(("study", "figures"), [("interpolation", 0), ("logistic", 2), ("network", 2)])
+def test_what_is_missing_is_not_drawn(study: str, figures: int, results: list[tuple[Cell, Record]], tmp_path: Path) -> None:
+    part = [(cell, record) for cell, record in results if study in dict(cell.settings).values()]
+    assert len(Newton().artefacts("newton", part, tmp_path)) == 2 + figures
 
 
 def test_cells_follow_the_options() -> None:

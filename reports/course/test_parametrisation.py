@@ -212,6 +212,8 @@ def test_entries_and_artefacts(results: list[tuple[Cell, Record]], tmp_path: Pat
     }
     assert parametrisation_entries([]) == []
     assert [entry.id for entry in parametrisation_entries(results[4:])] == ["PARAMETRISATION.5"]
+    without_scalings = [entry.id for entry in parametrisation_entries(results[1:])]
+    assert without_scalings == [f"PARAMETRISATION.{number}" for number in (1, 2, 3, 5)]
     paths = Parametrisation().artefacts("parametrisation", results, tmp_path)
     assert all(path.stat().st_size > 100 for path in paths)
     assert [path.suffix for path in paths] == [".csv", ".json", ".png", ".pdf"]

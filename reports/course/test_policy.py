@@ -269,9 +269,10 @@ def test_runs_and_best_sizes_by_hand() -> None:
 
 def test_inverse_verdict() -> None:
     full, deficient = [{"rank": 4, "parameters": 4}], [{"rank": 3, "parameters": 4}]
-    assert inverse_verdict(full, 1.1) == "confirmed"
-    assert inverse_verdict(deficient, 1.1) == SINGULAR
-    assert inverse_verdict(deficient, 40.0) == inverse_verdict(full, 0.1) == DAMPED
+    assert inverse_verdict(full, 1.1, 0.9) == "confirmed"
+    assert inverse_verdict(deficient, 1.1, 0.9) == SINGULAR
+    assert inverse_verdict(deficient, 40.0, 0.9) == inverse_verdict(full, 0.1, 0.9) == DAMPED
+    assert inverse_verdict(deficient, 40.0, 3.0) == "refuted"  # damping is no remedy then
 
 
 def test_quadratic_verdict() -> None:
@@ -281,8 +282,10 @@ def test_quadratic_verdict() -> None:
 
 
 def test_constraint_verdict() -> None:
-    assert constraint_verdict([{"kl": 0.009, "size": 0.01}]) == "confirmed"
-    assert constraint_verdict([{"kl": 0.009, "size": 0.01}, {"kl": 0.011, "size": 0.01}]) == "refuted"
+    inside, beyond = ({"kl": kl, "size": 0.01, "accepted": True} for kl in (0.009, 0.011))
+    rejected = {"kl": 0.0, "size": 0.01, "accepted": False}
+    assert constraint_verdict([inside]) == constraint_verdict([inside, inside, rejected]) == "confirmed"
+    assert constraint_verdict([inside, beyond]) == constraint_verdict([inside, rejected]) == "refuted"
     assert constraint_verdict([]) == "refuted"
 
 
@@ -299,12 +302,18 @@ def test_regions_verdict() -> None:
 def test_learning_verdict() -> None:
     def judged(natural: list[float], trpo: list[float]) -> str:
         values = {"gradient": [100.0, 120.0], "natural": natural, "trpo": trpo}
-        return learning_verdict({method: [{"mean_return": value} for value in own] for method, own in values.items()})
+        return learning_verdict(
+            {method: [{"seed": seed, "mean_return": value} for seed, value in enumerate(own)] for method, own in values.items()}
+        )
 
     assert judged([130, 130], [150, 150]) == "confirmed"
+    assert judged([130], [150, 150]) == "confirmed"  # the seeds that are there
+    assert judged([90], [150]).endswith("for trpo; for trpo in every seed")
+    assert judged([], [150, 150]) == "not testable as published"
     assert judged([90, 90], [80, 80]) == "refuted"
-    assert judged([130, 110], [150, 150]).endswith("or for trpo")
-    assert judged([150, 110], [150, 110]).endswith("or for neither alone")
+    assert judged([130, 115], [150, 150]).endswith("for natural and trpo; for trpo in every seed")
+    assert judged([150, 110], [150, 110]).endswith("the seeds, for natural and trpo")
+    assert judged([90, 90], [150, 110]).endswith("the seeds, for trpo")
 
 
 def results(single: Record) -> list[tuple[Cell, Record]]:

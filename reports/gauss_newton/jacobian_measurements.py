@@ -36,6 +36,7 @@ def times_record(model: str, samples: int, repetitions: int, device: str, routes
         ClaimViolated: a route gives another Jacobian than the first; nothing is timed then.
     """
     deviations = verified(model, samples, device, routes)
+    accumulated = accumulation(model, samples, device, next(iter(routes.values())))
     network, inputs = model_and_inputs(model, samples, torch.float32, device)
     calls = {("jacobian", name): _jacobian_call(route, network, inputs) for name, route in routes.items()}
     if (model, samples) == ("line", PUBLISHED_SAMPLES):
@@ -60,6 +61,7 @@ def times_record(model: str, samples: int, repetitions: int, device: str, routes
             "stretches": len(times),
             "calls": counts[quantity, name][0],
             "deviation": deviations[name],
+            "accumulated": accumulated,
         }
         for (quantity, name), times in stretches.items()
     ]
@@ -82,6 +84,14 @@ def verified(model: str, samples: int, device: str, routes: Mapping[str, Route])
             assert_close(actual, expected, f"the Jacobian by the route {name}", size=samples)
             deviations[name] = relative_deviation(actual, expected)
     return deviations
+
+
+def accumulation(model: str, samples: int, device: str, route: Route) -> float:
+    """Relative deviation of the parameters' gradients after one backward pass from the sum of a route's rows, in float64."""
+    network, inputs = model_and_inputs(model, samples, torch.float64, device)
+    network(inputs).sum().backward()
+    found = torch.cat([parameter.grad.flatten() for parameter in network.parameters() if parameter.grad is not None])
+    return relative_deviation(found, route(network, inputs).detach().sum((0, 1)))
 
 
 def _jacobian_call(route: Route, network: nn.Module, inputs: Tensor) -> Callable[[], Tensor]:

@@ -12,6 +12,7 @@ from fishergauge.reports.cell import Cell, Record
 from fishergauge.reports.gauss_newton import jacobian_measurements as measurements
 from fishergauge.reports.gauss_newton.jacobian import Jacobian
 from fishergauge.reports.gauss_newton.jacobian_claims import (
+    AT_PARAMETERS,
     fastest_verdict,
     jacobian_entries,
     loop_verdict,
@@ -225,8 +226,15 @@ def test_fastest_verdict() -> None:
 
 
 def test_loop_verdict() -> None:
-    assert loop_verdict(1e-16) == "refuted"
-    assert loop_verdict(1e-8) == "confirmed"
+    assert loop_verdict(1e-16, 1e-16) == AT_PARAMETERS
+    assert loop_verdict(1e-16, 1e-8) == "confirmed"
+    assert loop_verdict(1e-8, 1e-16) == "refuted"
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_one_backward_pass_leaves_the_sum_of_the_rows_at_the_parameters(name: str) -> None:
+    assert measurements.accumulation(name, 30, "cpu", ROUTES["layers"]) < 1e-13
+    assert measurements.accumulation(name, 30, "cpu", lambda model, inputs: 2 * layer_jacobian(model, inputs)) > 0.1
 
 
 def test_ratios_and_growth() -> None:
@@ -266,7 +274,7 @@ def test_the_entries_follow_from_measured_records_and_flip_with_them(results: li
     def verdicts(records: list[tuple[Cell, Record]]) -> list[str]:
         return [entry.verdict for entry in jacobian_entries("jacobian", records)]
 
-    assert verdicts(fixed) == ["confirmed", "confirmed", "refuted"]
+    assert verdicts(fixed) == ["confirmed", "confirmed", AT_PARAMETERS]
     for column, value, changed in (("least_seconds", 1e-2, 1), ("seconds", 1.0, 0), ("deviation", 1e-3, 2)):
         altered = copy.deepcopy(fixed)
         for row in rows_of(altered):

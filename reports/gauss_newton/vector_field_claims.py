@@ -68,7 +68,7 @@ def straight_claim(found: Found) -> Claim:
         f"line to the optimum {figures['published_largest_bow']:.0e} of its length (bound {figures['published_bound']:.0e}, by "
         f"the ridge 1e-8); plain gradient {figures['gradient_largest_arc_over_chord']:.2f} and "
         f"{figures['gradient_largest_bow']:.2f}; steps of {found.published['step']:g} to 1e-6: up to "
-        f"{figures['steps_ggn_most']:.0f} against {figures['steps_gradient_most']:.0f}",
+        f"{figures['steps_ggn_most']:.0f} against {figures['steps_gradient_most']:.0f} of a third of that length",
         as_it_should_be="other draws, no ridge, the prior in both places or in neither: distance from the line at most "
         f"{figures['draws_largest_bow']:.0e}, bound {figures['draws_bound']:.0e}; with the prior in the gradient alone, as the "
         f"README writes the GGN, {figures['mixed_largest_bow']:.1e}; angle to the direction of the optimum over the grid at "
@@ -121,9 +121,9 @@ def ggn_claim(found: Found) -> Claim:
         f"theta_1 relu(theta_2 x): at least {figures['least_distance_relu']:.2f}",
         judged=Judgement(
             ggn_verdict(linear, nonlinear),
-            "the Hessian is the GGN plus the second derivatives of f weighed by residuals, and those vanish, whatever the "
-            "likelihood. It is the Hessian of the likelihood; that of the objective has the prior's precision as well, here "
-            f"{figures['prior_over_hessian']:.1%} of it.",
+            "the Hessian is the GGN plus the second derivatives of f weighed by slopes of the loss, and those vanish, "
+            "whatever the likelihood. It is the Hessian of the likelihood; that of the objective has the prior's precision as "
+            f"well, here {figures['prior_over_hessian']:.1%} of it.",
         ),
         figures=figures,
     )
@@ -229,9 +229,10 @@ def reason_claim(found: Found) -> Claim:
     return Claim(
         statement="It is none, with the split a = -log b, b = p(y | f), as the second derivative of b_n is not zero.",
         published="no figure; b is written as p(y_n | b_n), for p(y_n | f_n)",
-        as_published="Hessian = empirical Fisher - (1/N) sum (1/b_n) nabla^2 b_n, by automatic differentiation of b_n: both "
-        f"differ by {figures['largest_error_of_the_identity']:.0e}; the sum is {figures['left_out_at_starts_least']:.0f} to "
-        f"{figures['left_out_at_starts_largest']:.0f} times the Hessian at the starts",
+        as_published="Hessian = empirical Fisher - (1/N) sum (1/b_n) nabla^2 b_n, by automatic differentiation of b_n: the two "
+        f"sides differ by {figures['largest_error_of_the_identity']:.0e}; the sum is "
+        f"{figures['left_out_at_starts_least']:.0f} to {figures['left_out_at_starts_largest']:.0f} times the Hessian at the "
+        "starts",
         as_it_should_be=f"at the truth, where the empirical Fisher is good, no nabla^2 b_n is zero either: with {most} samples "
         f"the norms of (1/b_n) nabla^2 b_n are {figures['mean_of_norms_at_truth']:.1f} in the mean, the norm of their mean is "
         f"{figures['norm_of_mean_at_truth']:.3f}",
