@@ -20,7 +20,7 @@ def generalized_advantages(
     Args:
         rewards: r, ``(T, B)``.
         values: of the states before each step, ``(T, B)``.
-        following: of the states after each step, before any reset, ``(T, B)``.
+        following: of the states after each step, before any reset, ``(T, B)``; after a terminal state it does not count.
         terminated: whether the step ended its episode in a terminal state, ``(T, B)`` of bool.
         ended: whether it ended its episode in any way, ``(T, B)`` of bool.
         discount: gamma, in [0, 1].
@@ -30,7 +30,8 @@ def generalized_advantages(
         ``(T, B)``.
 
     Raises:
-        ProblemError: shapes differ, or a terminated step is not marked as an end.
+        ProblemError: shapes differ, ends are not of bool, a terminated step is not marked as an end, or a factor is not in
+            [0, 1].
 
     Example:
         >>> one, no = torch.ones(3, 1), torch.zeros(3, 1)
@@ -43,10 +44,14 @@ def generalized_advantages(
     """
     if len({tensor.shape for tensor in (rewards, values, following, terminated, ended)}) > 1 or rewards.ndim != 2:
         raise ProblemError("rewards, values and ends must share one shape (T, B)")
+    if terminated.dtype != torch.bool or ended.dtype != torch.bool:
+        raise ProblemError(f"ends are of bool, got {terminated.dtype} and {ended.dtype}")
     if bool((terminated & ~ended).any()):
         raise ProblemError("a step that terminates its episode also ends it; mark it in both")
-    errors = rewards + discount * following * ~terminated - values
-    carried, advantages = torch.zeros_like(rewards[0]), torch.empty_like(rewards)
+    if not 0 <= discount <= 1 or not 0 <= trace <= 1:
+        raise ProblemError(f"discount and trace lie between 0 and 1, got {discount} and {trace}")
+    errors = rewards + discount * following.where(~terminated, 0) - values
+    carried, advantages = errors.new_zeros(errors.shape[1:]), torch.empty_like(errors)
     for t in range(len(rewards) - 1, -1, -1):
         carried = errors[t] + discount * trace * carried * ~ended[t]
         advantages[t] = carried

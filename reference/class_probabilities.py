@@ -11,6 +11,7 @@ from fishergauge.reference.categorical import Categorical
 from fishergauge.reference.errors import ProblemError, UndefinedError
 from fishergauge.reference.gaussian_predictive import GaussianPredictive
 from fishergauge.reference.likelihood import Likelihood
+from fishergauge.reference.standard_normal import standard_normal
 
 Method = Literal["probit", "monte-carlo"]
 
@@ -53,7 +54,7 @@ def class_probabilities(
         tensor([[True]])
 
     Reference:
-        MacKay, "The evidence framework applied to classification networks", Neural Computation 4 (1992), eq. 10; several
+        MacKay, "The evidence framework applied to classification networks", Neural Computation 4 (1992); several
         classes: Gibbs, "Bayesian Gaussian processes for regression and classification", thesis (1997), chapter 5;
         Daxberger et al., "Laplace redux", NeurIPS 2021, appendix B.
     """
@@ -85,5 +86,4 @@ def sampled_logits(predictive: GaussianPredictive, draws: int, generator: torch.
     values, vectors = torch.linalg.eigh(predictive.covariance)
     root = vectors * values.clamp(min=0).sqrt()[:, None, :]
     mean = predictive.mean
-    normal = torch.randn(draws, *mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-    return mean + torch.einsum("ncr,snr->snc", root, normal)
+    return mean + torch.einsum("ncr,snr->snc", root, standard_normal(draws, mean, generator))

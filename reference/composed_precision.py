@@ -50,6 +50,7 @@ class ComposedPrecision(PosteriorPrecision):
 
     def _by_piece(self, rows: Tensor, action: Callable[[PosteriorPrecision, Tensor], Tensor]) -> Tensor:
         """The action of each block on its part of the rows."""
+        self._check(rows)
         result = torch.zeros_like(rows)
         for index, piece in self.pieces:
             result[:, index] = action(piece, rows[:, index])

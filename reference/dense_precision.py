@@ -48,14 +48,17 @@ class DensePrecision(PosteriorPrecision):
         return 2 * self.cholesky.diagonal().log().sum()
 
     def unwhiten(self, rows: Tensor) -> Tensor:
+        self._check(rows)
         columns: Tensor = torch.linalg.solve_triangular(self.cholesky.T, rows.T, upper=True)
         return columns.T
 
     def project(self, rows: Tensor) -> Tensor:
+        self._check(rows)
         columns: Tensor = torch.linalg.solve_triangular(self.cholesky, rows.T, upper=False)
         return columns.T
 
     def whiten(self, rows: Tensor) -> Tensor:
+        self._check(rows)
         return rows @ self.cholesky
 
     def variance(self) -> Tensor:

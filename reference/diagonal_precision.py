@@ -29,12 +29,14 @@ class DiagonalPrecision(PosteriorPrecision):
         return self.entries.log().sum()
 
     def unwhiten(self, rows: Tensor) -> Tensor:
+        self._check(rows)
         return rows * self.entries.rsqrt()
 
     def project(self, rows: Tensor) -> Tensor:
         return self.unwhiten(rows)  # W is symmetric
 
     def whiten(self, rows: Tensor) -> Tensor:
+        self._check(rows)
         return rows * self.entries.sqrt()
 
     def variance(self) -> Tensor:

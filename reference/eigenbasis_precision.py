@@ -41,6 +41,7 @@ class EigenbasisPrecision(PosteriorPrecision):
         return self.values.log().sum()
 
     def unwhiten(self, rows: Tensor) -> Tensor:
+        self._check(rows)
         matrices = rows.reshape(-1, *self.values.shape)
         return (self.outer @ (matrices * self.values.rsqrt()) @ self.inner.T).reshape(rows.shape)
 
@@ -55,4 +56,5 @@ class EigenbasisPrecision(PosteriorPrecision):
 
     def _rotated(self, rows: Tensor) -> Tensor:
         """U' X V for each row as a matrix X."""
+        self._check(rows)
         return self.outer.T @ rows.reshape(-1, *self.values.shape) @ self.inner

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fishergauge.reference.errors import UndefinedError
+from fishergauge.reference.errors import ProblemError, UndefinedError
 from fishergauge.reference.likelihood import Likelihood
 
 
@@ -45,9 +45,18 @@ class GaussianPredictive:
         return replace(self, covariance=self.covariance + noise, observation_variance=None)
 
     def log_density(self, values: Tensor) -> Tensor:
-        """The log-density of each row of values ``(N, C)``: ``(N,)``; the covariance must not be singular."""
-        root: Tensor = torch.linalg.cholesky(self.covariance)
-        offset = (values.reshape(self.mean.shape) - self.mean)[..., None]
+        """The log-density of each row of values ``(N, C)``: ``(N,)``.
+
+        Raises:
+            ProblemError: the shape of the values differs from that of the mean, or a covariance is singular.
+        """
+        if values.shape != self.mean.shape:
+            raise ProblemError(f"expected values {tuple(self.mean.shape)}, got {tuple(values.shape)}")
+        root, info = torch.linalg.cholesky_ex(self.covariance)
+        if bool(info.any()):
+            raise ProblemError("a covariance is singular, so that there is no density; add the noise with with_noise()")
+        offset = (values - self.mean)[..., None]
         whitened: Tensor = torch.linalg.solve_triangular(root, offset, upper=False)[..., 0]
         logdet = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return -(whitened.square().sum(-1) + logdet + self.mean.shape[-1] * math.log(2 * math.pi)) / 2
+        density: Tensor = -(whitened.square().sum(-1) + logdet + self.mean.shape[-1] * math.log(2 * math.pi)) / 2
+        return density

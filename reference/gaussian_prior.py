@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from fishergauge.reference.curvature import block_slices, symmetrized
+from fishergauge.reference.curvature import block_slices
 from fishergauge.reference.errors import ProblemError, UnsupportedError
 from fishergauge.reference.problem import Problem
 
@@ -39,12 +39,15 @@ class GaussianPrior:
         """The prior over the parameters of a problem.
 
         Raises:
-            ProblemError: the precision is not positive, or does not fit the parameters; the message names the cause.
+            ProblemError: the precision is not positive, or does not fit the parameters, or the mean does not; the message
+                names the cause.
         """
         like = problem.vector
         values, kind, groups = _resolved(self.precision, problem)
         _check_positive(values, kind)
-        mean = torch.as_tensor(self.mean, dtype=like.dtype, device=like.device)
+        mean = _real(self.mean, like, "prior mean")
+        if not bool(mean.isfinite().all()):
+            raise ProblemError("the prior mean has entries that are NaN or infinite")
         if mean.ndim > 0 and mean.shape != like.shape:
             raise ProblemError(f"the prior mean is a number or of shape {tuple(like.shape)}, got {tuple(mean.shape)}")
         return ParameterPrior(kind, values, groups, mean.expand_as(like))
@@ -123,7 +126,7 @@ def _resolved(precision: PriorPrecision, problem: Problem) -> tuple[Tensor, Prio
         if set(precision) != set(slices):
             raise ProblemError(f"the prior names the layers {sorted(precision)}, the problem has {sorted(slices)}")
         precision = [precision[name] for name in slices]
-    values = torch.as_tensor(precision, dtype=like.dtype, device=like.device).detach()
+    values = _real(precision, like, "prior precision")
     if values.ndim == 0:
         return values, "isotropic", torch.zeros(size, dtype=torch.long, device=like.device)
     if values.shape == (len(slices),):
@@ -132,11 +135,21 @@ def _resolved(precision: PriorPrecision, problem: Problem) -> tuple[Tensor, Prio
     if values.shape == (size,):
         return values, "diagonal", torch.arange(size, device=like.device)
     if values.shape == (size, size):
-        return symmetrized(values), "dense", torch.arange(size, device=like.device)
+        return values, "dense", torch.arange(size, device=like.device)
     raise ProblemError(
         f"a prior precision is a number, one number for each of the {len(slices)} layers, ({size},) or ({size}, {size}); "
         f"got {tuple(values.shape)}"
     )
+
+
+def _real(value: Any, like: Tensor, what: str) -> Tensor:
+    """Numbers as a tensor like the parameters, detached."""
+    if isinstance(value, Tensor) and value.is_complex():
+        raise ProblemError(f"a {what} consists of real numbers, got {value.dtype}")
+    try:
+        return torch.as_tensor(value, dtype=like.dtype, device=like.device).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ProblemError(f"a {what} consists of real numbers, got {value!r}") from error
 
 
 def _check_positive(values: Tensor, kind: PriorKind) -> None:
@@ -144,6 +157,8 @@ def _check_positive(values: Tensor, kind: PriorKind) -> None:
     if not bool(values.isfinite().all()):
         raise ProblemError("the prior precision has entries that are NaN or infinite")
     if kind == "dense":
+        if not bool((values - values.T).norm() <= torch.finfo(values.dtype).eps ** 0.5 * values.norm()):
+            raise ProblemError("the dense prior precision is not symmetric; take its symmetric part")
         if int(torch.linalg.cholesky_ex(values)[1]):
             raise ProblemError("the dense prior precision is not positive definite")
     elif not bool((values > 0).all()):

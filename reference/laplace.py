@@ -14,6 +14,7 @@ from fishergauge.reference.likelihood_scale import LikelihoodScale
 from fishergauge.reference.posterior_precision import PosteriorPrecision
 from fishergauge.reference.posterior_structure import Joined, Structure, joined
 from fishergauge.reference.problem import Problem
+from fishergauge.reference.standard_normal import standard_normal
 
 
 def laplace(
@@ -35,7 +36,7 @@ def laplace(
 
     Args:
         problem: at the maximum a posteriori, which is the mean of the posterior whether it is one or not; train first, or
-            see :func:`~fishergauge.reference.linear_gaussian.linear_gaussian_map`.
+            see :func:`~fishergauge.reference.linear_gaussian.linear_gaussian_map`. The posterior keeps a copy.
         curvature: C: ``"ggn"``, ``"fisher"``, ``"empirical-fisher"``, or any matrix ``(P, P)`` in the scale of the
             objective: a tensor, a :class:`~fishergauge.reference.Curvature`, or anything with ``shape`` and ``@``.
         structure: ``"full"``; ``"block-diagonal"``, one block a layer; ``"kronecker"``, by K-FAC with joint bias where the
@@ -66,6 +67,7 @@ def laplace(
         MacKay, "A practical Bayesian framework for backpropagation networks", Neural Computation 4 (1992); Daxberger et
         al., "Laplace redux: effortless Bayesian deep learning", NeurIPS 2021, sec. 2 and 3.
     """
+    problem = problem.at(problem.vector)  # a copy: the posterior stays where it was made when training goes on
     scale = LikelihoodScale(problem, power=2 if isinstance(curvature, str) and curvature == "empirical-fisher" else 1)
     parameter_prior = prior_of(problem, prior)
     noise = scale.variance(observation_variance, problem)
@@ -117,8 +119,7 @@ class LaplacePosterior:
 
     def sample(self, draws: int, generator: torch.Generator) -> Tensor:
         """Parameters drawn from the posterior, ``(S, P)``: the mean plus W z with W W' the covariance."""
-        normal = torch.randn(draws, len(self.mean), generator=generator, dtype=self.mean.dtype, device=self.mean.device)
-        return self.mean + self.precision.unwhiten(normal)
+        return self.mean + self.precision.unwhiten(standard_normal(draws, self.mean, generator))
 
     def at(
         self, prior: PriorPrecision | GaussianPrior | None = None, observation_variance: float | None = None

@@ -44,7 +44,7 @@ class LaplaceEvidence:
 
     Reference:
         MacKay, "Bayesian interpolation", Neural Computation 4 (1992), sec. 4; Immer et al., "Scalable marginal
-        likelihood estimation for model selection in deep learning", ICML 2021, eq. 3.
+        likelihood estimation for model selection in deep learning", ICML 2021, sec. 3.
     """
 
     scale: LikelihoodScale
@@ -61,6 +61,8 @@ class LaplaceEvidence:
         if (log_observation_variance is not None) != self.scale.gaussian:
             kind = "squared error needs" if self.scale.gaussian else "class labels have no"
             raise ProblemError(f"{kind} an observation variance")
+        if log_observation_variance is not None and log_observation_variance.ndim > 0:
+            raise ProblemError(f"the log observation variance is a scalar, got shape {tuple(log_observation_variance.shape)}")
         variance = None if log_observation_variance is None else log_observation_variance.exp()
         return self.of(log_prior_precision.exp(), variance)
 
@@ -88,7 +90,7 @@ class LaplaceEvidence:
             Both gradients.
 
         Reference:
-            MacKay, Neural Computation 4 (1992), eq. 4.8 to 4.10.
+            MacKay, "Bayesian interpolation", Neural Computation 4 (1992), sec. 4.
         """
         diagonal, offset = self.prior.diagonal, self.vector - self.prior.mean
         shrunk = diagonal * precision.variance()

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from fishergauge.reference.bernoulli import Bernoulli
 from fishergauge.reference.categorical import Categorical
+from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.gaussian_predictive import GaussianPredictive
 from fishergauge.reference.jacobian import root_rows
 from fishergauge.reference.laplace import LaplacePosterior
 from fishergauge.reference.problem import Problem
-from fishergauge.reference.sampled_network import outputs_at
+from fishergauge.reference.sampled_network import accepted, outputs_at
 
 
 def linearized_predictive(posterior: LaplacePosterior, inputs: Tensor) -> GaussianPredictive:
@@ -44,7 +45,7 @@ def linearized_predictive(posterior: LaplacePosterior, inputs: Tensor) -> Gaussi
 
     Reference:
         Immer, Korzepa and Bauer, "Improving predictions of Bayesian neural nets via local linearization", AISTATS 2021,
-        eq. 8; Rasmussen and Williams, "Gaussian processes for machine learning" (2006), eq. 2.9.
+        sec. 3; Rasmussen and Williams, "Gaussian processes for machine learning" (2006), eq. 2.9.
     """
     likelihood = posterior.problem.likelihood
     tested = on_inputs(posterior.problem, inputs)
@@ -62,6 +63,9 @@ def joint_covariance(posterior: LaplacePosterior, inputs: Tensor) -> Tensor:
 
     Returns:
         ``(N C, N C)``, indexed by ``n C + c``.
+
+    Raises:
+        ProblemError: as :func:`linearized_predictive`.
     """
     return posterior.precision.quadratic(torch.cat(list(_jacobians(on_inputs(posterior.problem, inputs)))).flatten(0, 1))
 
@@ -76,7 +80,12 @@ def linearized_outputs(posterior: LaplacePosterior, inputs: Tensor, samples: Ten
 
     Returns:
         ``(S, N, C)``.
+
+    Raises:
+        ProblemError: the samples do not fit, or as :func:`linearized_predictive`.
     """
+    if samples.ndim != 2 or samples.shape[1] != len(posterior.mean):
+        raise ProblemError(f"expected samples (S, {len(posterior.mean)}), got {tuple(samples.shape)}")
     tested = on_inputs(posterior.problem, inputs)
     jacobian = torch.cat(list(_jacobians(tested)))
     mean = posterior.problem.likelihood.split(tested.outputs).flatten(0, 1)
@@ -98,6 +107,9 @@ def sampled_predictive(posterior: LaplacePosterior, inputs: Tensor, draws: int, 
     Returns:
         ``(S, N, C)``, with the shape of the model's outputs behind S.
 
+    Raises:
+        ProblemError: there are no draws, no generator on the device, or the model refuses the inputs.
+
     Example:
         >>> from fishergauge.reference.laplace import laplace
         >>> problem = Problem(nn.Linear(1, 1), nn.MSELoss(), [(torch.ones(4, 1), torch.zeros(4, 1))])
@@ -105,7 +117,7 @@ def sampled_predictive(posterior: LaplacePosterior, inputs: Tensor, draws: int, 
         torch.Size([3, 2, 1])
 
     Reference:
-        Ritter, Botev and Barber, "A scalable Laplace approximation for neural networks", ICLR 2018, eq. 8.
+        Ritter, Botev and Barber, "A scalable Laplace approximation for neural networks", ICLR 2018, sec. 3.
     """
     return outputs_at(posterior.problem, posterior.sample(draws, generator), inputs)
 
@@ -114,10 +126,10 @@ def on_inputs(problem: Problem, inputs: Tensor) -> Problem:
     """The same model on other inputs, with placeholders for the labels.
 
     Raises:
-        ProblemError: as :class:`Problem`.
+        ProblemError: the model refuses the inputs, or as :class:`Problem`.
     """
     with torch.no_grad(), differentiable_attention():
-        outputs: Tensor = problem.model(inputs).detach()
+        outputs: Tensor = accepted(problem.model, inputs).detach()
     loss: nn.Module = nn.MSELoss(reduction="sum")
     targets = outputs
     if isinstance(problem.likelihood, Categorical):

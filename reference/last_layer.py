@@ -37,11 +37,13 @@ class LastLayer:
         """Parameters of the whole from vectors ``(..., P_last)``, all others as they are: ``(..., P)``."""
         self._check(vectors, len(self.index))
         result = self.whole.vector.expand(*vectors.shape[:-1], -1).clone()
-        result[..., self.index] = vectors
+        result[..., self.index] = vectors.to(result)
         return result
 
     def block(self, matrix: Tensor) -> Tensor:
         """The last layer's block of a matrix ``(P, P)``: ``(P_last, P_last)``."""
+        if tuple(matrix.shape) != (self.whole.num_parameters,) * 2:
+            raise ProblemError(f"expected a matrix over all {self.whole.num_parameters} parameters, got {tuple(matrix.shape)}")
         return matrix[self.index[:, None], self.index]
 
     def _check(self, vectors: Tensor, length: int) -> None:

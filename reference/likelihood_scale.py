@@ -51,9 +51,12 @@ class LikelihoodScale:
             if value is not None:
                 raise ProblemError(f"{type(problem.loss).__name__} has no observation variance; it belongs to MSELoss")
             return None
-        chosen = VARIANCE if value is None else float(value)
+        try:
+            chosen = VARIANCE if value is None else float(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ProblemError(f"the observation variance is one number for all outputs, got {value!r}") from error
         if not 0 < chosen < math.inf:
-            raise ProblemError(f"the observation variance must be positive, got {chosen}")
+            raise ProblemError(f"the observation variance must be positive and finite, got {chosen}")
         return problem.vector.new_tensor(chosen)
 
     def factor(self, variance: Tensor | None) -> Tensor:

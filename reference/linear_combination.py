@@ -1,5 +1,6 @@
 """A linear combination of curvature matrices of one parameter vector."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -17,7 +18,7 @@ class LinearCombination(Curvature):
         weights: the w_i, of any sign.
 
     Raises:
-        ProblemError: there is nothing to combine, or numbers or shapes differ.
+        ProblemError: there is nothing to combine, numbers or shapes differ, or a weight is NaN or infinite.
 
     Example:
         >>> from fishergauge.reference import Problem, ggn
@@ -30,6 +31,8 @@ class LinearCombination(Curvature):
     def __init__(self, curvatures: Sequence[Curvature], weights: Sequence[float]) -> None:
         if not curvatures or len(curvatures) != len(weights):
             raise ProblemError(f"{len(curvatures)} matrices and {len(weights)} weights make no combination")
+        if not all(math.isfinite(weight) for weight in weights):
+            raise ProblemError(f"weights must be finite, got {list(weights)}")
         if len({tuple(curvature.shape) for curvature in curvatures}) > 1:
             raise ProblemError("the matrices have different shapes: they are of different parameters")
         super().__init__(curvatures[0].problem)

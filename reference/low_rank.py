@@ -73,7 +73,7 @@ def low_rank(matrix: Multiplies, rank: int, start: Tensor) -> LowRank:
 
     Raises:
         ConvergenceError: the iteration did not end.
-        ProblemError: shapes or rank do not fit.
+        ProblemError: shapes or rank do not fit, the matrix is zero on the start, or a product is NaN or infinite.
 
     Example:
         >>> found = low_rank(torch.diag(torch.tensor([1.0, 4.0, 2.0])), 1, torch.ones(3))
@@ -84,11 +84,11 @@ def low_rank(matrix: Multiplies, rank: int, start: Tensor) -> LowRank:
         Eckart and Young, "The approximation of one matrix by another of lower rank" (1936); Lehoucq, Sorensen and Yang,
         "ARPACK users' guide" (1998), by ``scipy.sparse.linalg.eigsh``.
     """
-    size = len(start)
+    size = start.numel()
     if start.ndim != 1 or tuple(matrix.shape) != (size, size):
         raise ProblemError(f"a matrix {tuple(matrix.shape)} and a start {tuple(start.shape)} do not fit")
-    if not 1 <= rank <= size:
-        raise ProblemError(f"the rank must lie between 1 and {size}, got {rank}")
+    if not isinstance(rank, int) or not 1 <= rank <= size:
+        raise ProblemError(f"the rank is an integer between 1 and {size}, got {rank}")
     if not bool(start.norm() > 0) or not bool(start.isfinite().all()):
         raise ProblemError("the start must be finite and not zero; draw it at random")
     values, vectors = _eigenpairs(matrix, rank, start)
@@ -97,18 +97,27 @@ def low_rank(matrix: Multiplies, rank: int, start: Tensor) -> LowRank:
     return LowRank(values[kept][order], vectors[:, kept][:, order])
 
 
+def _finite(product: Tensor) -> Tensor:
+    """A product, detached, after refusing what is NaN or infinite."""
+    if not bool(product.isfinite().all()):
+        raise ProblemError("a product with the matrix is NaN or infinite; look at the matrix")
+    return product.detach()
+
+
 def _eigenpairs(matrix: Multiplies, rank: int, start: Tensor) -> tuple[Tensor, Tensor]:
     """The largest eigenvalues and their vectors, in any order."""
     if rank >= len(start) - 1:  # ARPACK leaves at least one out; all together they are cheap to have at once
         columns = torch.eye(len(start), dtype=start.dtype, device=start.device)
-        dense = torch.stack([matrix @ column for column in columns], 1)
+        dense = torch.stack([_finite(matrix @ column) for column in columns], 1)
         values, vectors = torch.linalg.eigh((dense + dense.T) / 2)
         return values[-rank:], vectors[:, -rank:]
 
     def product(vector: NDArray[np.floating]) -> NDArray[np.floating]:
-        result: NDArray[np.floating] = (matrix @ torch.as_tensor(vector).reshape(-1).to(start)).detach().cpu().numpy()
+        result: NDArray[np.floating] = _finite(matrix @ torch.as_tensor(vector).reshape(-1).to(start)).cpu().numpy()
         return result
 
+    if not bool(product(start.detach().cpu().numpy()).any()):
+        raise ProblemError("the matrix is zero, or zero on the start; draw the start at random")
     first = start.detach().cpu().numpy()
     operator = LinearOperator(tuple(matrix.shape), matvec=product, dtype=first.dtype)
     try:

@@ -60,12 +60,15 @@ class LowRankPrecision(PosteriorPrecision):
         return self.prior.log().sum() + 2 * self.cholesky.diagonal().log().sum()
 
     def unwhiten(self, rows: Tensor) -> Tensor:
+        self._check(rows)
         return self._scaled(rows, -0.5) * self.prior.rsqrt()
 
     def project(self, rows: Tensor) -> Tensor:
+        self._check(rows)
         return self._scaled(rows * self.prior.rsqrt(), -0.5)
 
     def whiten(self, rows: Tensor) -> Tensor:
+        self._check(rows)
         return self._scaled(rows * self.prior.sqrt(), 0.5)
 
     def variance(self) -> Tensor:

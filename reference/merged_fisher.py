@@ -1,6 +1,9 @@
 """One curvature matrix of data that lie with several workers."""
 
+import math
 from collections.abc import Sequence
+
+import torch
 
 from fishergauge.reference.curvature import Curvature
 from fishergauge.reference.errors import ProblemError
@@ -26,7 +29,7 @@ def merged(curvatures: Sequence[Curvature | None], counts: Sequence[float] | Non
         An operator of shape (P, P).
 
     Raises:
-        ProblemError: no worker has data, counts do not fit, or the workers differ in reduction or parameters.
+        ProblemError: no worker has data, counts do not fit, or the workers differ in loss, reduction or parameters.
 
     Example:
         >>> import torch
@@ -46,16 +49,18 @@ def merged(curvatures: Sequence[Curvature | None], counts: Sequence[float] | Non
         raise ProblemError(f"{len(curvatures)} workers, but {len(counts)} counts; give one a worker, 0 where there are no data")
     if counts is None:
         counts = [0.0 if one is None else float(terms_of(one.problem).divisor) for one in curvatures]
+    if not all(0 <= count < math.inf for count in counts):
+        raise ProblemError(f"counts must not be negative, and finite; got {list(counts)}")
     if any((one is None) != (count == 0) for one, count in zip(curvatures, counts, strict=True)):
         raise ProblemError("a worker without data has no curvature (None) and count 0; every other has both")
     present = [one for one in curvatures if one is not None]
     if not present:
         raise ProblemError("no worker has data; curvature of no data is undefined")
-    if any(count < 0 for count in counts):
-        raise ProblemError(f"counts must not be negative, got {list(counts)}")
+    if len({type(one.problem.loss) for one in present}) > 1:
+        raise ProblemError("the workers have different losses; one objective has one")
     if len({one.problem.likelihood.reduction for one in present}) > 1:
         raise ProblemError("some workers average and some sum; give all losses the same reduction")
-    if any(not bool((one.problem.vector == present[0].problem.vector).all()) for one in present):
+    if not all(torch.equal(one.problem.vector, present[0].problem.vector) for one in present):
         raise ProblemError("the workers are at different parameters; bring them to the same ones before merging")
     if present[0].problem.likelihood.reduction == "sum":
         return LinearCombination(present, [1.0] * len(present))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from fishergauge.reference.conjugate_gradients import Multiplies
@@ -29,6 +30,9 @@ def policy_problem(policy: nn.Module, states: Tensor, actions: Tensor) -> Proble
     Returns:
         A problem with the loss ``CrossEntropyLoss()``.
 
+    Raises:
+        ProblemError: actions are no vector of indices, or do not fit the outputs.
+
     Example:
         >>> import torch
         >>> problem = policy_problem(torch.nn.Linear(4, 2), torch.zeros(3, 4), torch.tensor([0, 1, 1]))
@@ -36,8 +40,10 @@ def policy_problem(policy: nn.Module, states: Tensor, actions: Tensor) -> Proble
         (10, 10)
 
     Reference:
-        Kakade, "A natural policy gradient", NIPS 2001, eq. 2.
+        Kakade, "A natural policy gradient", NIPS 2001, sec. 2.
     """
+    if actions.dtype != torch.long or actions.ndim != 1 or bool((actions < 0).any()):
+        raise ProblemError("actions are a vector of torch.long, from 0 on; leave out the steps that do not count")
     return Problem(policy, nn.CrossEntropyLoss(), [(states, actions)], name="policy")
 
 
@@ -53,6 +59,9 @@ def policy_gradient(problem: Problem, advantages: Tensor) -> Tensor:
     Returns:
         ``(P,)``; uphill.
 
+    Raises:
+        ProblemError: there are not as many advantages as steps.
+
     Example:
         >>> import torch
         >>> policy = torch.nn.Linear(1, 2, bias=False)
@@ -65,8 +74,7 @@ def policy_gradient(problem: Problem, advantages: Tensor) -> Tensor:
         Sutton et al., "Policy gradient methods for reinforcement learning with function approximation", NIPS 1999, theorem 1.
     """
     terms = terms_of(problem)
-    if advantages.shape != terms.labels.shape:
-        raise ProblemError(f"{len(terms.labels)} steps need as many advantages, got shape {tuple(advantages.shape)}")
+    _check_steps(advantages, terms.labels)
     scores = -problem.likelihood.residuals(terms.outputs, terms.labels)
     return pull_back(problem, scores * advantages[:, None]) / len(advantages)
 
@@ -84,10 +92,14 @@ def surrogate_gain(problem: Problem, vector: Tensor, advantages: Tensor) -> Tens
     Returns:
         A scalar; its gradient at theta is the policy gradient.
 
+    Raises:
+        ProblemError: there are not as many advantages as steps.
+
     Reference:
-        Schulman et al., "Trust region policy optimization", ICML 2015, eq. 14.
+        Schulman et al., "Trust region policy optimization", ICML 2015, sec. 5.
     """
     here, there = terms_of(problem), terms_of(problem.at(vector))
+    _check_steps(advantages, here.labels)
     change = problem.likelihood.values(here.outputs, here.labels) - problem.likelihood.values(there.outputs, there.labels)
     return (change.expm1() * advantages).mean()
 
@@ -161,3 +173,9 @@ def natural_policy_gradient(
     if not bool(along > 0):
         raise ProblemError("the natural policy gradient is zero: the advantages are, or the policy has no curvature")
     return NaturalPolicyGradient(x, along, found.products + 1)
+
+
+def _check_steps(advantages: Tensor, actions: Tensor) -> None:
+    """Refuse advantages of another shape: some would broadcast."""
+    if advantages.shape != actions.shape:
+        raise ProblemError(f"{len(actions)} steps need as many advantages, got shape {tuple(advantages.shape)}")

@@ -52,8 +52,9 @@ class PosteriorPrecision(ABC):
 
     def solve(self, right: Tensor) -> Tensor:
         """Lambda^-1 b for ``(P,)`` or for the columns of ``(P, B)``."""
+        if right.ndim not in (1, 2) or len(right) != self.size:
+            raise ProblemError(f"expected vectors of length {self.size}, (P,) or (P, B), got {tuple(right.shape)}")
         rows = right[None] if right.ndim == 1 else right.mT
-        self._check(rows)
         solved = self._solve(rows)
         return solved[0] if right.ndim == 1 else solved.mT
 
@@ -72,9 +73,9 @@ class PosteriorPrecision(ABC):
         return self.quadratic(torch.diag(torch.ones_like(self.variance())))
 
     def _check(self, rows: Tensor) -> None:
-        """Refuse vectors of another length."""
-        if rows.ndim == 0 or rows.shape[-1] != self.size:
-            raise ProblemError(f"expected vectors of length {self.size}, got {tuple(rows.shape)}")
+        """Refuse what is not rows of length P: some structures would broadcast or reshape it."""
+        if rows.ndim < 2 or rows.shape[-1] != self.size:
+            raise ProblemError(f"expected vectors of length {self.size} as rows, got {tuple(rows.shape)}")
 
 
 def positive(values: Tensor, what: str) -> Tensor:

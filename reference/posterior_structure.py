@@ -78,10 +78,10 @@ def dense_of(problem: Problem, matrix: Any) -> Tensor:
     """The entries of a matrix, ``(P, P)``: of a tensor, a :class:`Curvature`, or the products with the unit vectors.
 
     Raises:
-        ProblemError: it is not symmetric, or has entries that are NaN or infinite.
+        ProblemError: it is not symmetric, or has entries that are NaN, infinite or complex.
     """
     if isinstance(matrix, Tensor):
-        dense = matrix.detach()
+        dense = matrix.detach().to_dense()
     elif isinstance(matrix, Curvature):
         dense = matrix.dense().detach()
     else:
@@ -91,6 +91,8 @@ def dense_of(problem: Problem, matrix: Any) -> Tensor:
         except (TypeError, AttributeError):  # of numpy or scipy
             product = matrix @ identity.cpu().numpy()
         dense = torch.as_tensor(product).detach()
+    if dense.is_complex():
+        raise ProblemError("the curvature has complex entries; a precision is real")
     dense = dense.to(problem.dtype).to(problem.device)
     if not bool(dense.isfinite().all()):
         raise ProblemError("the curvature has entries that are NaN or infinite")
@@ -115,8 +117,8 @@ def leading_eigenpairs(matrix: Tensor, rank: int | None) -> tuple[Tensor, Tensor
     values, vectors = torch.linalg.eigh(matrix)
     if rank is None:
         rank = int((values > len(values) * torch.finfo(values.dtype).eps * values[-1].clamp(min=0)).sum())
-    if not 0 <= rank <= len(values):
-        raise ProblemError(f"the rank lies between 0 and {len(values)}, got {rank}")
+    if not isinstance(rank, int) or not 0 <= rank <= len(values):
+        raise ProblemError(f"the rank lies between 0 and {len(values)} and is an integer, got {rank}")
     kept = slice(len(values) - rank, None)
     return values[kept].flip(0), vectors[:, kept].flip(1)
 

@@ -1,9 +1,10 @@
 """A network at several parameter vectors at once."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import vmap
 
+from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.evaluation import called_at, differentiable_attention
 from fishergauge.reference.problem import Problem
 
@@ -21,7 +22,12 @@ def outputs_at(problem: Problem, vectors: Tensor, inputs: Tensor, chunk: int = S
 
     Returns:
         ``(S, N, ...)``.
+
+    Raises:
+        ProblemError: there is no vector, or one of another length, or the model refuses the inputs.
     """
+    if vectors.ndim != 2 or len(vectors) == 0 or vectors.shape[1] != problem.num_parameters:
+        raise ProblemError(f"expected vectors (S, {problem.num_parameters}) with S > 0, got {tuple(vectors.shape)}")
     at = called_at(problem.model, list(problem.parameters))
 
     def evaluate(vector: Tensor) -> Tensor:
@@ -29,6 +35,7 @@ def outputs_at(problem: Problem, vectors: Tensor, inputs: Tensor, chunk: int = S
         return outputs
 
     with torch.no_grad(), differentiable_attention():
+        accepted(problem.model, inputs)
         first = evaluate(vectors[0])
         try:
             together: Tensor = vmap(evaluate, chunk_size=chunk)(vectors)
@@ -39,3 +46,20 @@ def outputs_at(problem: Problem, vectors: Tensor, inputs: Tensor, chunk: int = S
         if len(together) != len(vectors) or not bool(((together[0] - first).abs() <= tolerance).all()):
             together = torch.stack([evaluate(vector) for vector in vectors])
     return together
+
+
+def accepted(model: nn.Module, inputs: Tensor) -> Tensor:
+    """The outputs of the model at its own parameters.
+
+    Raises:
+        ProblemError: it refuses the inputs, for their shape, dtype or device, or there are none.
+    """
+    if not isinstance(inputs, Tensor) or inputs.ndim == 0 or len(inputs) == 0:
+        raise ProblemError("inputs are a tensor (N, ...) with N > 0")
+    try:
+        outputs: Tensor = model(inputs)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ProblemError(
+            f"the model refuses inputs of shape {tuple(inputs.shape)} and {inputs.dtype} on {inputs.device}: {error}"
+        ) from error
+    return outputs

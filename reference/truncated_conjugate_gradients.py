@@ -1,5 +1,6 @@
 """Conjugate gradients that stop early: by progress, residual, number of products, or where the curvature ends."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,7 +71,8 @@ def truncated_conjugate_gradients(
         :func:`~fishergauge.reference.conjugate_gradients.conjugate_gradients` for that.
 
     Raises:
-        ProblemError: shapes do not fit, the damping is negative, or the preconditioner is not positive.
+        ProblemError: shapes do not fit, the damping is negative, the preconditioner is not positive, or something is NaN or
+            infinite: right-hand side, start or a product.
 
     Example:
         >>> found = truncated_conjugate_gradients(torch.diag(torch.tensor([1.0, 2.0])), torch.ones(2), iterations=2)
@@ -83,17 +85,24 @@ def truncated_conjugate_gradients(
     """
     if right.ndim != 1 or tuple(matrix.shape) != (len(right), len(right)):
         raise ProblemError(f"a matrix {tuple(matrix.shape)} and a right-hand side {tuple(right.shape)} do not fit")
-    if damping < 0:
+    if not right.is_floating_point() or not bool(right.isfinite().all()):
+        raise ProblemError("the right-hand side consists of floating-point numbers, none of them NaN or infinite")
+    if not 0 <= damping < math.inf:
         raise ProblemError(f"damping must not be negative, got {damping}")
+    if iterations is not None and iterations < 0:
+        raise ProblemError(f"the number of iterations must not be negative, got {iterations}")
+    if start is not None and (start.shape != right.shape or not bool(start.isfinite().all())):
+        raise ProblemError(f"the start must be finite and of shape {tuple(right.shape)}, got {tuple(start.shape)}")
     if preconditioner is not None and (preconditioner.shape != right.shape or not bool((preconditioner > 0).all())):
         raise ProblemError(f"the preconditioner must be a positive diagonal of shape {tuple(right.shape)}")
     limit = 10 * len(right) if iterations is None else iterations
+    right = right.detach()
     scale, noise = float(right.norm()), len(right) * torch.finfo(right.dtype).eps
     products, largest = 0, 0.0
     x, residual = torch.zeros_like(right), right.clone()
     if start is not None:
-        x, products = start.clone(), 1
-        residual = right - (matrix @ x + damping * x)
+        x, products = start.detach().clone(), 1
+        residual = right - _product(matrix, x, damping)
     preconditioned = residual if preconditioner is None else residual / preconditioner
     direction = preconditioned.clone()
     decrease = residual @ preconditioned
@@ -106,7 +115,7 @@ def truncated_conjugate_gradients(
     while float(residual.norm()) > tolerance * scale:
         if len(model) > limit:
             return stopped("iterations")
-        product = matrix @ direction + damping * direction
+        product = _product(matrix, direction, damping)
         products += 1
         curvature, size = float(direction @ product), float(direction @ direction)
         largest = max(largest, curvature / size)
@@ -122,6 +131,14 @@ def truncated_conjugate_gradients(
         before, decrease = decrease, residual @ preconditioned
         direction = preconditioned + (decrease / before) * direction
     return stopped("residual")
+
+
+def _product(matrix: Multiplies, vector: Tensor, damping: float) -> Tensor:
+    """(A + damping I) v, after refusing a product that is not finite: its residual would pass for met."""
+    product: Tensor = (matrix @ vector).detach() + damping * vector
+    if not bool(product.isfinite().all()):
+        raise ProblemError("a product with the matrix is NaN or infinite; look at the matrix, or scale the problem")
+    return product
 
 
 def _quadratic(x: Tensor, right: Tensor, residual: Tensor) -> float:

@@ -85,7 +85,7 @@ def trust_region_policy_update(
         (True, True, True)
 
     Reference:
-        Schulman et al., "Trust region policy optimization", ICML 2015, eq. 14 and appendix C.
+        Schulman et al., "Trust region policy optimization", ICML 2015, sec. 5, 6 and appendix C.
     """
     if not 0 < shrink < 1 or trials < 1:
         raise ProblemError(f"the line search needs a factor between 0 and 1 and at least one trial, got {shrink} and {trials}")

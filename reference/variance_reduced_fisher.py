@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from fishergauge.reference.curvature import Curvature
@@ -22,7 +23,16 @@ def minibatch(problem: Problem, samples: Tensor) -> Problem:
 
     Returns:
         A problem with the same model and one batch.
+
+    Raises:
+        ProblemError: there are no indices, or they are no integers from 0 to N - 1.
     """
+    if samples.ndim != 1 or len(samples) == 0:
+        raise ProblemError(f"a minibatch needs a vector of at least one index, got shape {tuple(samples.shape)}")
+    if samples.dtype != torch.long:  # a mask would select as well, but be counted wrong
+        raise ProblemError(f"indices are torch.long, got {samples.dtype}; of a mask take mask.nonzero()[:, 0]")
+    if not 0 <= int(samples.min()) <= int(samples.max()) < problem.num_samples:
+        raise ProblemError(f"indices run from 0 to {problem.num_samples - 1}, got {int(samples.min())} to {int(samples.max())}")
     return replace(problem, batches=[(problem.inputs[samples], problem.targets[samples])])
 
 
@@ -44,6 +54,9 @@ def minibatch_curvature(
     Returns:
         An operator of shape (P, P); positive semi-definite where the curvature is.
 
+    Raises:
+        ProblemError: as :func:`minibatch`, or under a mean no label of the minibatch counts.
+
     Example:
         >>> import torch
         >>> data = [(torch.ones(4, 1), torch.zeros(4, 1))]
@@ -51,8 +64,6 @@ def minibatch_curvature(
         >>> minibatch_curvature(problem, torch.tensor([0, 2])).dense().round()
         tensor([[8.]])
     """
-    if samples.ndim != 1 or len(samples) == 0:
-        raise ProblemError(f"a minibatch needs a vector of at least one index, got shape {tuple(samples.shape)}")
     part = minibatch(problem, samples)
     share = float(terms_of(part).divisor) / float(terms_of(problem).divisor)
     return LinearCombination([curvature(part)], [problem.num_samples / len(samples) * share])
@@ -84,7 +95,7 @@ def variance_reduced_fisher(
         An operator of shape (P, P).
 
     Raises:
-        ProblemError: the minibatch is empty.
+        ProblemError: as :func:`minibatch_curvature`, or the snapshot does not fit.
 
     Example:
         >>> import torch

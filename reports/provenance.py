@@ -15,7 +15,17 @@ from fishergauge.reports.cell import Cell
 from fishergauge.reports.code_version import code_version
 from fishergauge.reports.tables import write_json
 
-PACKAGES = ("torch", "numpy", "scipy", "pandas", "backpack-for-pytorch", "fishergauge", "matplotlib", "scikit-learn", "gymnasium")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "backpack-for-pytorch",
+    "fishergauge",
+    "matplotlib",
+    "scikit-learn",
+    "gymnasium",
+)
 
 
 def write_provenance(artefacts: Iterable[Path], cells: Sequence[Cell], device: str, command: str, out: Path) -> Path:

@@ -12,13 +12,14 @@ from torch.autograd.gradcheck import GradcheckError
 from torch.distributions import MultivariateNormal
 
 from fishergauge.reference import Problem, ProblemError, UndefinedError, UnsupportedError, output_jacobian
-from fishergauge.reference.gaussian_prior import GaussianPrior
+from fishergauge.reference.gaussian_prior import GaussianPrior, prior_of
 from fishergauge.reference.laplace import LaplacePosterior, laplace
 from fishergauge.reference.laplace_evidence import EvidenceGradient
 from fishergauge.reference.linear_gaussian import linear_gaussian_map
 from fishergauge.reference.posterior_structure import STRUCTURES, Structure
 from fishergauge.suites.closeness import ClaimViolated, assert_apart, assert_close
 from fishergauge.suites.joint_density import log_density, log_joint
+from fishergauge.suites.seeding import generator
 from fishergauge.suites.zoo import zoo_problem
 
 VARIANCE = 0.3
@@ -309,3 +310,15 @@ def test_hyper_parameters_that_do_not_fit_are_refused_by_name() -> None:
     assert_close(dense.log_evidence(), laplace(labels.problem).log_evidence(), "I, however given", size=len(dense.mean))
     with pytest.raises(UnsupportedError, match="no hyper-parameters"):
         dense.log_evidence_gradient()
+
+
+def test_a_dense_prior_has_the_density_of_a_normal_distribution() -> None:
+    problem = zoo_problem("linear-regression")
+    size = problem.num_parameters
+    root = torch.randn(size, size, generator=generator("dense prior"), dtype=problem.dtype)
+    precision, mean = root @ root.T + torch.eye(size).to(root), root[0]
+    prior = prior_of(problem, GaussianPrior(precision, mean))
+    expected = MultivariateNormal(mean, precision_matrix=precision).log_prob(problem.vector)  # type: ignore[no-untyped-call]
+    assert_close(prior.log_density(problem.vector), expected, "density", condition=float(torch.linalg.cond(precision)))
+    assert torch.equal(prior.diagonal, precision.diagonal())
+    assert_apart(prior_of(problem, GaussianPrior(precision)).log_density(problem.vector), expected, "without the mean")

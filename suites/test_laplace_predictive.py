@@ -366,3 +366,14 @@ def test_linearised_outputs_at_samples_have_the_predictive_distribution(note: No
         note(assert_covariance(outputs[:, n], exact.mean[n], exact.covariance[n], f"linearised outputs of input {n}"))
         with pytest.raises(ClaimViolated):
             assert_covariance(outputs[:, n], exact.mean[n], exact.covariance[other], "the other input")
+
+
+def test_linearised_outputs_of_positions_have_the_class_axis_last() -> None:
+    inputs = torch.randn(2, 2, 4, generator=generator("positions"), dtype=torch.float64)
+    labels = torch.tensor([[0, 1, 2, 0], [1, 2, 0, 1]])
+    posterior = laplace(Problem(torch.nn.Conv1d(2, 3, 1).double(), torch.nn.CrossEntropyLoss(), [(inputs, labels)]))
+    sample = posterior.mean + 1  # the model is linear in its parameters: linearised and own outputs are the same
+    own = posterior.problem.at(sample).outputs
+    found = linearized_outputs(posterior, inputs, sample[None])[0]
+    assert_close(found, own.movedim(1, -1).flatten(0, 1), "positions", condition=100)
+    assert_apart(found, own.reshape(8, 3), "the class axis second")

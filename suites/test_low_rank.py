@@ -136,3 +136,16 @@ def test_what_does_not_fit_is_refused() -> None:
             low_rank(torch.eye(3), rank, torch.ones(3))
     with pytest.raises(ProblemError, match="not zero"):
         low_rank(torch.eye(3), 1, torch.zeros(3))
+
+
+def test_the_leading_eigenvalues_are_the_largest_and_not_those_of_largest_modulus() -> None:
+    matrix = torch.diag(torch.tensor([3.0, 1.0, -5.0, -1.0, 0.5, 0.2], dtype=torch.float64))
+    found = low_rank(matrix, 2, torch.ones(6, dtype=torch.float64))
+    assert_close(found.values, torch.tensor([3.0, 1.0], dtype=torch.float64), "leading eigenvalues", condition=10)
+
+
+def test_the_same_start_gives_the_same_pairs_also_within_an_invariant_subspace() -> None:
+    identity, start = torch.eye(6, dtype=torch.float64), torch.ones(6, dtype=torch.float64)  # F start = start: no space grows
+    first, again = low_rank(identity, 3, start), low_rank(identity, 3, start)
+    assert torch.equal(first.vectors, again.vectors)
+    assert first.vectors.shape == (6, 3)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from fishergauge.reference import Problem, ProblemError, fisher
+from fishergauge.reference.curvature import Per
 from fishergauge.reference.linear_combination import LinearCombination
 from fishergauge.reference.merged_fisher import merged
 from fishergauge.suites.closeness import ClaimViolated, assert_close, relative_deviation
@@ -117,3 +118,12 @@ def test_what_cannot_be_merged_is_refused_by_name() -> None:
         LinearCombination([first, fisher(zoo_problem("mlp-tanh-softmax"))], [1.0, 1.0])
     with pytest.raises(ProblemError, match="no combination"):
         LinearCombination([first], [1.0, 1.0])
+
+
+@pytest.mark.parametrize("per", ["layer", "parameter"])
+def test_a_combination_has_the_blocks_of_its_matrix(per: Per) -> None:
+    curvature = fisher(zoo_problem("mlp-tanh-softmax"))
+    found, expected = LinearCombination([curvature, curvature], [2.0, -0.5]).blocks(per), curvature.blocks(per)
+    assert found.keys() == expected.keys()
+    for name, block in found.items():
+        assert_close(block, 1.5 * expected[name], name, condition=10)

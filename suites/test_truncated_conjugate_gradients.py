@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fishergauge.reference.errors import ProblemError
-from fishergauge.reference.truncated_conjugate_gradients import Truncated, truncated_conjugate_gradients
+from fishergauge.reference.truncated_conjugate_gradients import Truncated, _stalled, truncated_conjugate_gradients
 from fishergauge.suites.closeness import ClaimViolated, assert_close, unit_roundoff
 from fishergauge.suites.seeding import generator
 
@@ -230,3 +230,10 @@ def test_what_does_not_fit_is_refused() -> None:
         truncated_conjugate_gradients(torch.eye(2), right, -1.0)
     with pytest.raises(ProblemError, match="positive diagonal"):
         truncated_conjugate_gradients(torch.eye(2), right, preconditioner=torch.tensor([1.0, 0.0]))
+
+
+def test_the_window_of_progress_grows_with_the_iterations() -> None:
+    model = [-float(min(i, 185)) for i in range(201)]  # no gain in the last 15 of 200 iterations
+    assert not _stalled(model, 1e-3)  # over 20 of them it gained 5 / 185, more than 20 epsilon
+    assert _stalled(model, 2e-3)
+    assert _stalled(model[:96] + 11 * model[95:96], 1e-3)  # up to 109 iterations the window is 10

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fishergauge.reference.errors import ProblemError
+from fishergauge.reference.standard_normal import standard_normal
 
 Objective = Callable[[Tensor], Tensor]
 
@@ -58,8 +59,8 @@ def search_gradient(search: Search, draws: Tensor, values: Tensor) -> tuple[Tens
     Reference:
         Wierstra et al., "Natural evolution strategies", JMLR 15 (2014), sec. 2.
     """
-    first, second = _local_gradient(draws, values)
-    inverse = torch.linalg.inv(search.root)
+    first, second = _local_gradient(search, draws, values)
+    inverse = _inverse(search)
     return inverse.mT @ first, inverse.mT @ second @ inverse / 2
 
 
@@ -87,7 +88,7 @@ def natural_search_gradient(search: Search, draws: Tensor, values: Tensor) -> tu
         Akimoto et al., "Bidirectional relation between CMA evolution strategies and natural evolution strategies",
         PPSN 2010; Wierstra et al. (2014), sec. 2.
     """
-    first, second = _local_gradient(draws, values)
+    first, second = _local_gradient(search, draws, values)
     return search.root @ first, search.root @ second @ search.root.mT
 
 
@@ -112,8 +113,8 @@ def utilities(values: Tensor) -> Tensor:
     Reference:
         Wierstra et al. (2014), sec. 3.1.
     """
-    if values.ndim != 1 or len(values) < 2 or bool(values.isnan().any()):
-        raise ProblemError("ranks need at least two values, none of them NaN")
+    if values.ndim != 1 or len(values) < 2 or not values.is_floating_point() or bool(values.isnan().any()):
+        raise ProblemError("ranks need at least two values, of floating point and none of them NaN")
     count = len(values)
     ranks = torch.arange(1, count + 1, dtype=values.dtype, device=values.device)
     raw = (math.log(count / 2 + 1) - ranks.log()).clamp(min=0)
@@ -152,7 +153,7 @@ def xnes_step(
     dimension = len(search.mean)
     if root_length is None:
         root_length = (9 + 3 * math.log(dimension)) / (5 * dimension * math.sqrt(dimension))
-    first, second = _local_gradient(draws, weights * len(weights))
+    first, second = _local_gradient(search, draws, weights * len(weights))
     return Search(
         search.mean + mean_length * (search.root @ first),
         search.root @ torch.linalg.matrix_exp(root_length / 2 * second),
@@ -184,8 +185,8 @@ def vanilla_step(search: Search, draws: Tensor, weights: Tensor, mean_length: fl
     Reference:
         Wierstra et al. (2014), sec. 2, which also tells of its instability where the distribution is narrow.
     """
-    first, second = _local_gradient(draws, weights * len(weights))
-    inverse = torch.linalg.inv(search.root)
+    first, second = _local_gradient(search, draws, weights * len(weights))
+    inverse = _inverse(search)
     return Search(
         search.mean + mean_length * (inverse.mT @ first),
         search.root + root_length * (inverse.mT @ second),
@@ -215,7 +216,7 @@ def minimise(
         distribution degenerates it ends there, and the remaining values are infinite.
 
     Raises:
-        ProblemError: the population is smaller than two.
+        ProblemError: the population is smaller than two, the number of steps negative, or there is no generator.
 
     Example:
         >>> start = Search(torch.ones(2), torch.eye(2))
@@ -225,11 +226,11 @@ def minimise(
     """
     if population < 2:
         raise ProblemError(f"ranks need a population of at least two, not {population}")
+    if iterations < 0:
+        raise ProblemError(f"the number of iterations must not be negative, got {iterations}")
     values = search.mean.new_full((iterations,), math.inf)
     for iteration in range(iterations):
-        draws = torch.randn(
-            population, len(search.mean), generator=generator, dtype=search.mean.dtype, device=search.mean.device
-        )
+        draws = standard_normal(population, search.mean, generator)
         following = step(search, draws, utilities(objective(search.points(draws))))
         if not _healthy(following):
             break
@@ -245,10 +246,24 @@ def _healthy(search: Search) -> bool:
     return bool(torch.linalg.inv_ex(search.root).info == 0)
 
 
-def _local_gradient(draws: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+def _inverse(search: Search) -> Tensor:
+    """The inverse of the root."""
+    inverse: Tensor
+    inverse, failed = torch.linalg.inv_ex(search.root)
+    if bool(failed):
+        raise ProblemError("the root of the search distribution is singular, so that it has no density")
+    return inverse
+
+
+def _local_gradient(search: Search, draws: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """The means of f z and of f (z z' - I): the gradient in mu and Sigma where the search distribution is standard."""
-    if draws.ndim != 2 or values.shape != draws.shape[:1]:
-        raise ProblemError(f"draws {tuple(draws.shape)} and values {tuple(values.shape)} do not fit: (S, D) and (S,)")
+    dimension = len(search.mean)
+    if search.root.shape != (dimension, dimension):
+        raise ProblemError(f"a root {tuple(search.root.shape)} does not fit {dimension} dimensions")
+    if draws.ndim != 2 or draws.shape[1] != dimension or values.shape != draws.shape[:1] or len(draws) == 0:
+        raise ProblemError(
+            f"draws {tuple(draws.shape)} and values {tuple(values.shape)} do not fit: (S, {dimension}) and (S,), S positive"
+        )
     weighted = values[:, None] * draws / len(draws)
-    identity = torch.eye(draws.shape[1], dtype=draws.dtype, device=draws.device)
+    identity = torch.eye(dimension, dtype=draws.dtype, device=draws.device)
     return weighted.sum(0), draws.mT @ weighted - values.mean() * identity

@@ -51,12 +51,22 @@ class ExponentialFamily:
     distribution: Callable[[Tensor], Distribution]
 
     def mean(self, natural: Tensor) -> Tensor:
-        """The mean parameters m, ``(P,)``, from the natural ones."""
+        """The mean parameters m, ``(P,)``, from the natural ones.
+
+        Raises:
+            ProblemError: they lie outside the domain.
+        """
+        self.require_domain(natural, "natural")
         gradient: Tensor = grad(self.log_partition)(natural)
         return gradient
 
     def natural(self, mean: Tensor) -> Tensor:
-        """The natural parameters eta, ``(P,)``, from the mean ones."""
+        """The natural parameters eta, ``(P,)``, from the mean ones.
+
+        Raises:
+            ProblemError: they lie outside the domain.
+        """
+        self.require_domain(mean, "mean")
         return self.dual(mean)
 
     def fisher(self, natural: Tensor) -> Tensor:
@@ -66,8 +76,19 @@ class ExponentialFamily:
 
     def mean_fisher(self, mean: Tensor) -> Tensor:
         """The Fisher in mean parameters, ``(P, P)``: the Hessian of A*."""
+        self.require_domain(mean, "mean")
         matrix: Tensor = jacrev(grad(self.conjugate))(mean)
         return matrix
+
+    def require_domain(self, point: Tensor, coordinates: str) -> None:
+        """Refuse a point outside the domain of the ``"natural"`` or ``"mean"`` parameters.
+
+        Raises:
+            ProblemError: the potential is not finite there.
+        """
+        potential = self.log_partition if coordinates == "natural" else self.conjugate
+        if not bool(point.isfinite().all() & potential(point).isfinite()):
+            raise ProblemError(f"a point lies outside the domain of the {coordinates} parameters of the {self.name} family")
 
 
 def _sum_of(function: Map) -> Map:

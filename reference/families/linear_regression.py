@@ -70,6 +70,7 @@ def linear_regression_gradient(
         tensor([1.])
     """
     divisor = reduced_over(inputs, reduction)
+    check_regression(inputs, targets, weights)
     if not variance > 0:
         raise ProblemError(f"the variance must be positive, got {variance}")
     return inputs.T @ (inputs @ weights - targets) / (variance * divisor)
@@ -92,7 +93,7 @@ def linear_regression_natural_gradient(inputs: Tensor, targets: Tensor, weights:
         ``(D,)``; to be subtracted.
 
     Raises:
-        ProblemError: X is zero, or not of two axes.
+        ProblemError: shapes do not fit.
 
     Example:
         >>> linear_regression_natural_gradient(torch.ones(2, 1), torch.tensor([1.0, 3.0]), torch.zeros(1))
@@ -102,6 +103,7 @@ def linear_regression_natural_gradient(inputs: Tensor, targets: Tensor, weights:
         Martens, JMLR 21 (2020), sec. 9.2.
     """
     reduced_over(inputs, "sum")
+    check_regression(inputs, targets, weights)
     return solve_psd(inputs.T @ inputs, inputs.T @ (inputs @ weights - targets))
 
 
@@ -116,3 +118,16 @@ def reduced_over(inputs: Tensor, reduction: str) -> int:
     if reduction not in ("mean", "sum"):
         raise ProblemError(f"the reduction is 'mean' or 'sum', not {reduction!r}")
     return len(inputs) if reduction == "mean" else 1
+
+
+def check_regression(inputs: Tensor, targets: Tensor, weights: Tensor) -> None:
+    """Refuse targets and weights of other shapes: some would broadcast.
+
+    Raises:
+        ProblemError: they are not ``(n,)`` and ``(D,)``.
+    """
+    if inputs.ndim != 2 or targets.shape != inputs.shape[:1] or weights.shape != inputs.shape[1:]:
+        raise ProblemError(
+            f"inputs {tuple(inputs.shape)}, targets {tuple(targets.shape)} and weights {tuple(weights.shape)} do not fit: "
+            "(n, D), (n,) and (D,)"
+        )

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fishergauge.reference.errors import ProblemError
-from fishergauge.reference.families.linear_regression import reduced_over
+from fishergauge.reference.families.linear_regression import check_regression, reduced_over
 
 
 def logistic_regression_fisher(inputs: Tensor, weights: Tensor, reduction: str = "mean") -> Tensor:
@@ -31,7 +31,9 @@ def logistic_regression_fisher(inputs: Tensor, weights: Tensor, reduction: str =
     Reference:
         McCullagh and Nelder, "Generalized linear models", 2nd ed. (1989), sec. 4.4.1.
     """
-    logits = _logits(inputs, weights)
+    if inputs.ndim != 2 or weights.shape != inputs.shape[1:]:
+        raise ProblemError(f"inputs {tuple(inputs.shape)} and weights {tuple(weights.shape)} do not fit: (n, D) and (D,)")
+    logits = inputs @ weights
     variances = logits.sigmoid() * (-logits).sigmoid()  # 1 - s without cancellation
     return inputs.T @ (variances[:, None] * inputs) / reduced_over(inputs, reduction)
 
@@ -53,16 +55,16 @@ def logistic_regression_empirical_fisher(inputs: Tensor, targets: Tensor, weight
         ``(D, D)``.
 
     Raises:
-        ProblemError: see :func:`logistic_regression_fisher`.
+        ProblemError: see :func:`logistic_regression_fisher`; or a target is neither zero nor one.
 
     Example:
         >>> logistic_regression_empirical_fisher(torch.tensor([[2.0]]), torch.ones(1), torch.zeros(1))
         tensor([[1.]])
 
     Reference:
-        Kunstner, Balles and Hennig, NeurIPS 2019, eq. 3.
+        Kunstner, Balles and Hennig, "Limitations of the empirical Fisher approximation", NeurIPS 2019, sec. 1.
     """
-    residuals = _residuals(_logits(inputs, weights), targets)
+    residuals = _residuals(inputs, targets, weights)
     return inputs.T @ (residuals.square()[:, None] * inputs) / reduced_over(inputs, reduction)
 
 
@@ -79,13 +81,13 @@ def logistic_regression_gradient(inputs: Tensor, targets: Tensor, weights: Tenso
         ``(D,)``.
 
     Raises:
-        ProblemError: see :func:`logistic_regression_fisher`.
+        ProblemError: see :func:`logistic_regression_fisher`; or a target is neither zero nor one.
 
     Example:
         >>> logistic_regression_gradient(torch.tensor([[2.0]]), torch.ones(1), torch.zeros(1))
         tensor([-1.])
     """
-    return inputs.T @ _residuals(_logits(inputs, weights), targets) / reduced_over(inputs, reduction)
+    return inputs.T @ _residuals(inputs, targets, weights) / reduced_over(inputs, reduction)
 
 
 def logistic_regression_loss(inputs: Tensor, targets: Tensor, weights: Tensor, reduction: str = "mean") -> Tensor:
@@ -101,22 +103,30 @@ def logistic_regression_loss(inputs: Tensor, targets: Tensor, weights: Tensor, r
         A scalar.
 
     Raises:
-        ProblemError: see :func:`logistic_regression_fisher`.
+        ProblemError: see :func:`logistic_regression_fisher`; or a target is neither zero nor one.
 
     Example:
         >>> logistic_regression_loss(torch.ones(1, 1), torch.ones(1), torch.zeros(1))
         tensor(0.6931)
     """
     reduced_over(inputs, reduction)
-    return functional.binary_cross_entropy_with_logits(_logits(inputs, weights), targets, reduction=reduction)
+    labels = binary_labels(inputs, targets, weights)
+    return functional.binary_cross_entropy_with_logits(inputs @ weights, labels, reduction=reduction)
 
 
-def _residuals(logits: Tensor, targets: Tensor) -> Tensor:
+def binary_labels(inputs: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """The targets in the dtype of the inputs.
+
+    Raises:
+        ProblemError: shapes do not fit, or a target is neither zero nor one.
+    """
+    check_regression(inputs, targets, weights)
+    if not bool(((targets == 0) | (targets == 1)).all()):
+        raise ProblemError("targets are zeros and ones; labels of -1 and 1 become (y + 1) / 2")
+    return targets.to(inputs.dtype)
+
+
+def _residuals(inputs: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """s - y, without cancellation where y is one."""
-    return torch.where(targets == 1, -(-logits).sigmoid(), logits.sigmoid() - targets)
-
-
-def _logits(inputs: Tensor, weights: Tensor) -> Tensor:
-    if inputs.ndim != 2 or weights.shape != inputs.shape[1:]:
-        raise ProblemError(f"inputs {tuple(inputs.shape)} and weights {tuple(weights.shape)} do not fit: (n, D) and (D,)")
-    return inputs @ weights
+    labels, logits = binary_labels(inputs, targets, weights), inputs @ weights
+    return torch.where(labels == 1, -(-logits).sigmoid(), logits.sigmoid())

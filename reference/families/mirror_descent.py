@@ -109,11 +109,12 @@ def dual_natural_gradient_step(
 
 
 def _inside(family: ExponentialFamily, point: Tensor, coordinates: str) -> Tensor:
-    potential = family.log_partition if coordinates == "natural" else family.conjugate
-    if not bool(point.isfinite().all() & potential(point).isfinite()):
+    try:
+        family.require_domain(point, coordinates)
+    except ProblemError as error:
         raise ProblemError(
             f"the step leaves the domain of the {coordinates} parameters of the {family.name} family; shorten it"
-        )
+        ) from error
     return point
 
 

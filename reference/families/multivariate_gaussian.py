@@ -34,7 +34,7 @@ def gaussian_to_coordinates(mean: Tensor, covariance: Tensor, coordinates: str) 
         ``(D + D (D + 1) / 2,)``.
 
     Raises:
-        ProblemError: shapes do not fit, or the coordinates are unknown.
+        ProblemError: shapes do not fit, the coordinates are unknown, or the covariance is not symmetric positive definite.
 
     Example:
         >>> gaussian_to_coordinates(torch.tensor([1.0]), torch.tensor([[4.0]]), "natural")
@@ -44,11 +44,11 @@ def gaussian_to_coordinates(mean: Tensor, covariance: Tensor, coordinates: str) 
         Wainwright and Jordan, "Graphical models, exponential families, and variational inference" (2008), ch. 3.
     """
     _check(mean, covariance, coordinates)
+    factor = _cholesky(covariance)
     if coordinates == "covariance":
         return torch.cat([mean, vech(covariance)])
     if coordinates == "expectation":
         return torch.cat([mean, vech(covariance + torch.outer(mean, mean))])
-    factor = torch.linalg.cholesky(covariance)
     if coordinates == "cholesky":
         return torch.cat([mean, vech(factor)])
     precision = torch.cholesky_inverse(factor)
@@ -66,7 +66,7 @@ def gaussian_from_coordinates(vector: Tensor, coordinates: str) -> tuple[Tensor,
         mu, ``(D,)``, and Sigma, ``(D, D)``. It is not checked that Sigma is positive definite.
 
     Raises:
-        ProblemError: no D has this number of coordinates, or they are unknown.
+        ProblemError: no D has this number of coordinates, they are unknown, or the precision is singular.
 
     Example:
         >>> gaussian_from_coordinates(torch.tensor([0.25, -0.125]), "natural")
@@ -85,7 +85,9 @@ def gaussian_from_coordinates(vector: Tensor, coordinates: str) -> tuple[Tensor,
         factor = lower_triangular(rest)
         return first, factor @ factor.mT
     coefficients = lower_triangular(rest)
-    covariance = torch.linalg.inv(-(coefficients + coefficients.mT))
+    covariance, singular = torch.linalg.inv_ex(-(coefficients + coefficients.mT))
+    if bool(singular):
+        raise ProblemError("the natural parameters are those of no normal distribution: the precision is singular")
     covariance = (covariance + covariance.mT) / 2
     return covariance @ first, covariance
 
@@ -108,7 +110,7 @@ def gaussian_fisher(mean: Tensor, covariance: Tensor, coordinates: str) -> Tenso
         ``(P, P)`` with P = D + D (D + 1) / 2, in the order of :func:`gaussian_to_coordinates`.
 
     Raises:
-        ProblemError: shapes do not fit, or the coordinates are unknown.
+        ProblemError: shapes do not fit, the coordinates are unknown, or the covariance is not symmetric positive definite.
 
     Example:
         >>> gaussian_fisher(torch.zeros(1), torch.tensor([[2.0]]), "covariance")
@@ -121,6 +123,7 @@ def gaussian_fisher(mean: Tensor, covariance: Tensor, coordinates: str) -> Tenso
         stochastic optimization", FOGA 2015.
     """
     _check(mean, covariance, coordinates)
+    _cholesky(covariance)
     return _FISHERS[coordinates](mean, covariance)
 
 
@@ -219,6 +222,17 @@ _FISHERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 def _known(coordinates: str) -> None:
     if coordinates not in COORDINATES:
         raise ProblemError(f"unknown coordinates {coordinates!r}; there are {', '.join(COORDINATES)}")
+
+
+def _cholesky(covariance: Tensor) -> Tensor:
+    """The Cholesky factor, after refusing what is no covariance."""
+    if not bool((covariance - covariance.mT).norm() <= torch.finfo(covariance.dtype).eps ** 0.5 * covariance.norm()):
+        raise ProblemError("the covariance is not symmetric, or NaN")
+    factor: Tensor
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    if bool(failed):
+        raise ProblemError("the covariance is not positive definite")
+    return factor
 
 
 def _check(mean: Tensor, covariance: Tensor, coordinates: str) -> None:

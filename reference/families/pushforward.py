@@ -29,7 +29,8 @@ def coordinate_derivatives(function: Callable[[Tensor], Tensor], point: Tensor) 
         Griewank and Walther, "Evaluating derivatives", 2nd ed. (2008), sec. 3.2 and 3.3.
     """
     values, pull = vjp(function, point)[:2]
-    push = vjp(lambda covector: pull(covector)[0], torch.zeros_like(values))[1]
+    # plus zero: a function that does not depend on its variables would leave the pull-back without a graph
+    push = vjp(lambda covector: pull(covector)[0] + 0 * covector.sum(), torch.zeros_like(values))[1]
     columns: Tensor = vmap(lambda direction: push(direction)[0], out_dims=-1)(
         torch.eye(len(point), dtype=point.dtype, device=point.device)
     )

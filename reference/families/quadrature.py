@@ -20,7 +20,7 @@ def gauss_hermite(nodes: int, like: Tensor) -> tuple[Tensor, Tensor]:
         Nodes and weights, each ``(K,)``; the weights sum to one.
 
     Raises:
-        ProblemError: K is not positive.
+        ProblemError: K is not positive or too large, or the dtype no floating-point one.
 
     Example:
         >>> points, weights = gauss_hermite(3, torch.ones(1).double())
@@ -32,7 +32,12 @@ def gauss_hermite(nodes: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """
     if nodes < 1:
         raise ProblemError(f"a quadrature needs at least one node, not {nodes}")
-    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    if not like.is_floating_point():
+        raise ProblemError(f"nodes are floating-point numbers, not {like.dtype}")
+    with np.errstate(all="ignore"):
+        points, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    if not np.isfinite(weights).all():
+        raise ProblemError(f"numpy has no finite weights for {nodes} nodes; take fewer")
     return (
         torch.as_tensor(points, dtype=like.dtype, device=like.device),
         torch.as_tensor(weights / math.sqrt(2 * math.pi), dtype=like.dtype, device=like.device),
@@ -51,13 +56,15 @@ def gaussian_cubature(mean: Tensor, root: Tensor, nodes: int) -> tuple[Tensor, T
         Nodes ``(K^D, D)`` and weights ``(K^D,)``.
 
     Raises:
-        ProblemError: K is not positive.
+        ProblemError: shapes do not fit, or as :func:`gauss_hermite`.
 
     Example:
         >>> points, weights = gaussian_cubature(torch.ones(2), torch.eye(2), 2)
         >>> weights @ points
         tensor([1., 1.])
     """
+    if mean.ndim != 1 or root.shape != (len(mean), len(mean)):
+        raise ProblemError(f"mean {tuple(mean.shape)} and root {tuple(root.shape)} do not fit: (D,) and (D, D)")
     points, weights = gauss_hermite(nodes, mean)
     dimension = len(mean)
     grid = torch.cartesian_prod(*[points] * dimension).reshape(-1, dimension)

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from fishergauge.reference.errors import ProblemError
+from fishergauge.reference.families.linear_regression import check_regression
+from fishergauge.reference.families.logistic_regression import binary_labels
 from fishergauge.reference.families.quadrature import gauss_hermite
 
 Expectations = Callable[["Posterior"], tuple[Tensor, Tensor]]
@@ -85,13 +87,13 @@ def linear_regression_expectations(inputs: Tensor, targets: Tensor, variance: fl
         inputs: X, ``(n, D)``.
         targets: y, ``(n,)``.
         variance: sigma^2, positive.
-        prior_precision: P, ``(D, D)``.
+        prior_precision: P, ``(D, D)``; zero for none.
 
     Returns:
         For :func:`natural_gradient_vi_step`.
 
     Raises:
-        ProblemError: the variance is not positive.
+        ProblemError: shapes do not fit, or the variance is not positive.
 
     Example:
         >>> expected = linear_regression_expectations(torch.ones(2, 1), torch.ones(2), 1.0, torch.eye(1))
@@ -103,6 +105,8 @@ def linear_regression_expectations(inputs: Tensor, targets: Tensor, variance: fl
     """
     if not variance > 0:
         raise ProblemError(f"the variance must be positive, got {variance}")
+    check_regression(inputs, targets, inputs[0])
+    _check_prior(inputs, prior_precision)
     curvature = inputs.mT @ inputs / variance + prior_precision
     right = inputs.mT @ targets / variance
     return lambda posterior: (curvature @ posterior.mean - right, curvature)
@@ -125,6 +129,9 @@ def logistic_regression_expectations(inputs: Tensor, targets: Tensor, prior_prec
     Returns:
         For :func:`natural_gradient_vi_step`.
 
+    Raises:
+        ProblemError: shapes do not fit, or a target is neither zero nor one.
+
     Example:
         >>> expected = logistic_regression_expectations(torch.ones(1, 1), torch.ones(1), torch.eye(1))
         >>> expected(Posterior(torch.zeros(1), torch.eye(1)))[0]
@@ -133,10 +140,12 @@ def logistic_regression_expectations(inputs: Tensor, targets: Tensor, prior_prec
     Reference:
         Khan and Rue, JMLR 24 (2023).
     """
+    labels = binary_labels(inputs, targets, inputs[0])
+    _check_prior(inputs, prior_precision)
 
     def expectations(posterior: Posterior) -> tuple[Tensor, Tensor]:
         values, weights = _function_values(posterior, inputs, nodes)
-        slopes = values.sigmoid() @ weights - targets
+        slopes = values.sigmoid() @ weights - labels
         curvatures = (values.sigmoid() * (-values).sigmoid()) @ weights
         return (
             inputs.mT @ slopes + prior_precision @ posterior.mean,
@@ -163,18 +172,32 @@ def logistic_regression_bound(
     Returns:
         A scalar.
 
+    Raises:
+        ProblemError: as :func:`logistic_regression_expectations`, or the prior precision is not positive definite.
+
     Example:
         >>> prior = Posterior(torch.zeros(1), torch.eye(1))
         >>> round(float(logistic_regression_bound(prior, torch.zeros(1, 1), torch.ones(1), torch.eye(1))), 4)
         -0.6931
     """
+    labels = binary_labels(inputs, targets, posterior.mean)
+    _check_prior(inputs, prior_precision)
     values, weights = _function_values(posterior, inputs, nodes)
-    likelihood = ((targets[:, None] * values - functional.softplus(values)) @ weights).sum()
+    likelihood = ((labels[:, None] * values - functional.softplus(values)) @ weights).sum()
     return likelihood - _divergence_from_prior(posterior, prior_precision)
+
+
+def _check_prior(inputs: Tensor, precision: Tensor) -> None:
+    """Refuse what is no precision of the weights: a number or a vector would broadcast."""
+    size = inputs.shape[1]
+    if precision.shape != (size, size):
+        raise ProblemError(f"the prior precision must be ({size}, {size}), got {tuple(precision.shape)}")
 
 
 def _divergence_from_prior(posterior: Posterior, prior_precision: Tensor) -> Tensor:
     """KL(N(mu, S^-1), N(0, P^-1))."""
+    if int(torch.linalg.cholesky_ex(prior_precision).info):
+        raise ProblemError("the prior precision is not positive definite: no divergence from it is finite")
     trace: Tensor = (prior_precision * torch.linalg.inv(posterior.precision)).sum()
     determinants: Tensor = torch.linalg.slogdet(posterior.precision).logabsdet - torch.linalg.slogdet(prior_precision).logabsdet
     return (trace + posterior.mean @ prior_precision @ posterior.mean - len(posterior.mean) + determinants) / 2

@@ -77,7 +77,7 @@ class AdaHessian(Optimizer):
     ) -> None:
         for name, value in (("lr", lr), ("epsilon", epsilon), ("weight_decay", weight_decay)):
             _require(value >= 0, f"{name} must not be negative, got {value}")
-        _require(all(0 <= beta < 1 for beta in betas), f"betas must lie in [0, 1), got {betas}")
+        _require(len(betas) == 2 and all(0 <= beta < 1 for beta in betas), f"betas must lie in [0, 1), got {betas}")
         _require(0 <= hessian_power <= 1, f"hessian_power must lie in [0, 1], got {hessian_power}")
         for name, count in (("samples", samples), ("hessian_every", hessian_every)):
             _require(isinstance(count, int) and count >= 1, f"{name} is a number of at least one, got {count}")
@@ -98,6 +98,10 @@ class AdaHessian(Optimizer):
         owned = [(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
         with torch.enable_grad():
             loss = closure()
+            _require(
+                isinstance(loss, Tensor) and loss.numel() == 1 and loss.requires_grad,
+                "the closure returns the loss itself: one number, in the graph of the parameters",
+            )
             gradients = self._differentiated(loss, [parameter for parameter, _ in owned])
         with torch.no_grad():
             for (parameter, group), gradient in zip(owned, gradients, strict=True):
@@ -119,6 +123,7 @@ class AdaHessian(Optimizer):
     def _differentiated(self, loss: Tensor, parameters: list[Tensor]) -> tuple[Tensor, ...]:
         """The gradients, and, where an estimate is due, the diagonals into the state."""
         due = self.param_groups[0]["steps"] % self._hessian_every == 0
+        due = due or any("diagonal" not in self.state[p] for p in parameters)  # of a group that came later, or unfrozen
         gradients = torch.autograd.grad(loss, parameters, create_graph=due, allow_unused=True, materialize_grads=True)
         if not due:
             return gradients

@@ -41,7 +41,18 @@ class EigenvalueClipping:
             raise ProblemError(f"small eigenvalues are 'removed' or 'floored': mode is 'remove' or 'floor', not {self.mode!r}")
 
     def solve(self, matrix: Tensor, right: Tensor, damping: float = 0.0) -> Tensor:
-        """Solve with the clipped matrix ``(P, P)``, symmetric, plus damping I; shaped like ``right``, ``(P,)``."""
+        """Solve with the clipped matrix ``(P, P)``, symmetric, plus damping I; shaped like ``right``, ``(P,)``.
+
+        Raises:
+            ProblemError: shapes do not fit, the damping is negative, the matrix has entries that are NaN or infinite, or an
+                eigenvalue is still zero.
+        """
+        if right.ndim != 1 or matrix.shape != (len(right), len(right)):
+            raise ProblemError(f"a matrix {tuple(matrix.shape)} and a right-hand side {tuple(right.shape)} do not fit")
+        if not damping >= 0:
+            raise ProblemError(f"damping must not be negative, got {damping}")
+        if not bool(matrix.isfinite().all()):
+            raise ProblemError("the matrix has entries that are NaN or infinite")
         values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
         limit = self.threshold * values[-1].clamp(min=0)
         projected = vectors.T @ right

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.factored_blocks import kept
 from fishergauge.reference.kfac import pi_of
 
@@ -29,6 +30,9 @@ def damped_inverses(
     Returns:
         The inverses of A and G, symmetric; their Kronecker product is the inverse of the block.
 
+    Raises:
+        ProblemError: the damping is negative, or a factor has entries that are NaN or infinite.
+
     Example:
         >>> damped_inverses(torch.eye(1), 4 * torch.eye(1), 4.0)  # pi is one half
         (tensor([[0.5000]]), tensor([[0.1250]]))
@@ -36,6 +40,8 @@ def damped_inverses(
     Reference:
         Martens and Grosse, ICML 2015, sec. 6.3.
     """
+    if not damping >= 0:
+        raise ProblemError(f"damping must not be negative, got {damping}")
     root = math.sqrt(damping)
     pi = pi_of(input_factor, output_factor) if balanced else 1.0
     return damped_inverse(input_factor, pi * root), damped_inverse(output_factor, root / pi)
@@ -44,6 +50,8 @@ def damped_inverses(
 def damped_inverse(factor: Tensor, damping: float) -> Tensor:
     """(F + lambda I)^-1 of a positive semi-definite F; the pseudo-inverse at zero damping."""
     inverse: Tensor
+    if not bool(factor.isfinite().all()):
+        raise ProblemError("a factor has entries that are NaN or infinite: the training diverged, or the data have some")
     if damping > 0:
         damped = factor.clone()
         damped.diagonal().add_(damping)

@@ -53,6 +53,8 @@ class GradualFisher:
 
     def updated(self, estimate: Tensor) -> "GradualFisher":
         """The average with one more estimate, ``(P, P)``."""
+        if self.sum is not None and estimate.shape != self.sum.shape:
+            raise ProblemError(f"the average is of shape {tuple(self.sum.shape)}, the estimate {tuple(estimate.shape)}")
         decay = min(1 - 1 / (self.updates + 1), self.decay) if self.start == "mean" else self.decay
         if self.sum is None:
             total = estimate if self.start == "first" else (1 - decay) * estimate
@@ -82,6 +84,6 @@ class GradualFisher:
         r"""The number of independent estimates whose plain mean has the same variance, :math:`1 / \sum_i w_i^2`.
 
         From zero it is :math:`\frac{1+\beta}{1-\beta} \frac{1-\beta^t}{1+\beta^t}`, and never above
-        :math:`(1 + \beta) / (1 - \beta)`.
+        :math:`(1 + \beta) / (1 - \beta)`; zero before the first update.
         """
-        return 1 / sum(weight**2 for weight in self.weights)
+        return 1 / sum(weight**2 for weight in self.weights) if self.updates else 0.0

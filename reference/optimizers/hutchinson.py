@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from fishergauge.reference.errors import ProblemError
+
 
 def hutchinson_diagonal(product: Callable[[Tensor], Tensor], signs: Iterable[Tensor]) -> Tensor:
     r"""The mean of :math:`z \odot A z` over vectors of signs.
@@ -22,7 +24,7 @@ def hutchinson_diagonal(product: Callable[[Tensor], Tensor], signs: Iterable[Ten
         ``(P,)``.
 
     Raises:
-        ValueError: there is no vector.
+        ProblemError: there is no vector.
 
     Example:
         >>> A = torch.tensor([[2.0, 1.0], [1.0, 3.0]])
@@ -35,7 +37,7 @@ def hutchinson_diagonal(product: Callable[[Tensor], Tensor], signs: Iterable[Ten
     """
     terms = [z * product(z) for z in signs]
     if not terms:
-        raise ValueError("an estimate of the diagonal needs at least one vector of signs")
+        raise ProblemError("an estimate of the diagonal needs at least one vector of signs")
     return torch.stack(terms).mean(0)
 
 

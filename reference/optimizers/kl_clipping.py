@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fishergauge.reference.errors import ProblemError
+
 
 def kl_clip(decreases: Sequence[Tensor], lr: float, limit: float | None) -> float:
     r"""The factor by which a preconditioned gradient is shortened.
@@ -23,6 +25,9 @@ def kl_clip(decreases: Sequence[Tensor], lr: float, limit: float | None) -> floa
     Returns:
         nu, between 0 and 1.
 
+    Raises:
+        ProblemError: kappa is not positive.
+
     Example:
         >>> parts = [torch.tensor(1.0), torch.tensor(3.0)]
         >>> kl_clip(parts, 1.0, 1.0), kl_clip(parts, 0.1, 1.0)
@@ -32,6 +37,8 @@ def kl_clip(decreases: Sequence[Tensor], lr: float, limit: float | None) -> floa
         Ba, Grosse and Martens, "Distributed second-order optimization using Kronecker-factored approximations", ICLR
         2017, sec. 5; Osawa et al., CVPR 2019.
     """
+    if limit is not None and not limit > 0:
+        raise ProblemError(f"the limit of the divergence must be positive, got {limit}")
     if limit is None or lr == 0 or not decreases:
         return 1.0
     decrease = float(torch.stack(list(decreases)).sum())

@@ -30,6 +30,9 @@ class Fixed:
     Args:
         damping: lambda, not negative.
 
+    Raises:
+        ProblemError: it is negative or infinite.
+
     Example:
         >>> Fixed(0.1).updated(-3.0).damping
         0.1
@@ -38,8 +41,8 @@ class Fixed:
     damping: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.damping >= 0:
-            raise ProblemError(f"damping must not be negative, got {self.damping}")
+        if not 0 <= self.damping < math.inf:
+            raise ProblemError(f"damping must not be negative, and finite; got {self.damping}")
 
     def updated(self, ratio: float) -> "Fixed":
         """Itself."""
@@ -86,8 +89,10 @@ class LevenbergMarquardt:
     least: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.damping > 0 or not self.least >= 0:
+        if not self.damping > 0:
             raise ProblemError(f"an adapted damping must be positive, got {self.damping}; Fixed(0) has none")
+        if not self.least >= 0:
+            raise ProblemError(f"the least damping must not be negative, got {self.least}")
         if not 0 < self.factor < 1:
             raise ProblemError(f"the factor lies between 0 and 1, got {self.factor}")
         if not 0 < self.low < self.high:

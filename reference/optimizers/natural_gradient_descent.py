@@ -1,5 +1,6 @@
 """Natural-gradient descent with any curvature matrix, damping, clipping and running averages."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -67,7 +68,8 @@ def natural_gradient_descent(
         The path, T + 1 points.
 
     Raises:
-        ProblemError: the number of steps is negative, there are no batches, or a matrix cannot be solved with.
+        ProblemError: the number of steps is negative, the length not finite, there are no batches, or a matrix does not fit
+            or cannot be solved with.
 
     Example:
         >>> x = torch.arange(4.0).reshape(4, 1).double()
@@ -79,14 +81,17 @@ def natural_gradient_descent(
         Amari, "Natural gradient works efficiently in learning", Neural Computation 10 (1998), eq. 1; damping: Martens, JMLR
         21 (2020), sec. 6; running averages and minibatches: Martens and Grosse, ICML 2015, sec. 5.
     """
-    if steps < 0 or (batches is not None and not batches):
+    if steps < 0 or (batches is not None and len(batches) == 0):
         raise ProblemError("descent needs a number of steps that is not negative, and at least one batch if any are given")
+    if not math.isfinite(length):
+        raise ProblemError(f"the length of a step must be finite, got {length}")
     rule: Damping = Fixed() if damping is None else damping
     here, points, values = problem, [problem.vector], [objective(problem)]
     dampings, ratios, accepted = [], [], []
     for t in range(steps):
         data = here if batches is None else minibatch(here, batches[t % len(batches)])
-        slope, matrix = gradient(data), _dense(curvature(data))
+        slope = gradient(data)
+        matrix = _dense(curvature(data), len(slope))
         if average is not None:
             average = average.updated(matrix)
             matrix = average.matrix
@@ -112,9 +117,11 @@ def natural_gradient_descent(
     )
 
 
-def _dense(matrix: Curvature | Tensor) -> Tensor:
+def _dense(matrix: Curvature | Tensor, size: int) -> Tensor:
     """The matrix as a tensor."""
-    return matrix.dense() if isinstance(matrix, Curvature) else matrix
+    if tuple(matrix.shape) != (size, size):
+        raise ProblemError(f"the curvature must be ({size}, {size}), got {tuple(matrix.shape)}")
+    return matrix.dense() if isinstance(matrix, Curvature) else torch.as_tensor(matrix)
 
 
 def _solved(matrix: Tensor, right: Tensor, damping: float, clipping: EigenvalueClipping | None) -> Tensor:

@@ -86,7 +86,7 @@ class Shampoo(Optimizer):
                 value = closure()
         for group in self.param_groups:
             for parameter in group["params"]:
-                if parameter.grad is not None:
+                if parameter.grad is not None and parameter.numel() > 0:
                     self._move(parameter, group)
         return value
 
@@ -154,10 +154,15 @@ def damped_power(matrix: Tensor, epsilon: float, exponent: float) -> Tensor:
     Returns:
         A symmetric matrix.
 
+    Raises:
+        ProblemError: the matrix has entries that are NaN or infinite.
+
     Example:
         >>> damped_power(torch.tensor([[15.0]]), 1.0, -0.25)
         tensor([[0.5000]])
     """
+    if not bool(matrix.isfinite().all()):
+        raise ProblemError("the statistics have entries that are NaN or infinite: the training diverged, or the data have some")
     values, vectors = torch.linalg.eigh(matrix)
     power: Tensor = (vectors * (values.clamp(min=0) + epsilon) ** exponent) @ vectors.mT
     return power
