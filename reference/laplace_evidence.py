@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from fishergauge.reference.errors import ProblemError
+from fishergauge.reference.errors import ProblemError, UnsupportedError
 from fishergauge.reference.gaussian_prior import ParameterPrior
 from fishergauge.reference.likelihood_scale import LikelihoodScale
 from fishergauge.reference.posterior_precision import PosteriorPrecision
@@ -57,10 +57,15 @@ class LaplaceEvidence:
 
         Raises:
             ProblemError: a shape differs from that of the prior, or there is no such variance, or it is missing.
+            UnsupportedError: the prior is dense.
         """
         if (log_observation_variance is not None) != self.scale.gaussian:
             kind = "squared error needs" if self.scale.gaussian else "class labels have no"
             raise ProblemError(f"{kind} an observation variance")
+        if self.prior.kind == "dense":
+            raise UnsupportedError(
+                "a dense prior has no logarithms of its entries as hyper-parameters; take log_evidence() of posterior.at(prior)"
+            )
         if log_observation_variance is not None and log_observation_variance.ndim > 0:
             raise ProblemError(f"the log observation variance is a scalar, got shape {tuple(log_observation_variance.shape)}")
         variance = None if log_observation_variance is None else log_observation_variance.exp()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fishergauge.reference import Problem, ggn
 from fishergauge.reference.class_probabilities import class_probabilities
-from fishergauge.reference.errors import ProblemError
+from fishergauge.reference.errors import ProblemError, UnsupportedError
 from fishergauge.reference.gaussian_predictive import GaussianPredictive
 from fishergauge.reference.gaussian_prior import GaussianPrior
 from fishergauge.reference.laplace import laplace
@@ -176,3 +176,12 @@ def test_a_block_comes_from_a_matrix_over_all_parameters() -> None:
         with pytest.raises(ProblemError, match="all 13 parameters"):
             last.block(torch.ones(size, size))
     assert last.embed(torch.ones(2, 4).double()).dtype == torch.float32
+
+
+def test_a_dense_prior_has_an_evidence_but_no_logarithms_of_its_entries() -> None:
+    prior = torch.eye(6).double()
+    prior[0, 1] = prior[1, 0] = -0.1
+    posterior = laplace(_squared(), prior=prior, observation_variance=0.3)
+    assert bool(posterior.log_evidence().isfinite())
+    with pytest.raises(UnsupportedError, match=r"take log_evidence\(\) of posterior.at"):
+        posterior.log_evidence_at(torch.zeros(6, 6).double(), torch.zeros(()).double())
