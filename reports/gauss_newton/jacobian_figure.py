@@ -66,12 +66,19 @@ def _draw_bars(axis: Any, rows: list[Row]) -> None:
         for j, (value, colour, label) in enumerate(shown):
             x = i + (0.4 * j - 0.2 if len(shown) == 2 else 0)
             axis.bar(x, value, 0.38, color=colour, label=label if i == 0 else None)
-            axis.annotate(f"{value:.1g}", (x, value), ha="center", va="bottom", fontsize=7)
+            # pairs of labels meet at the line between their bars
+            place, shift = (("right", 0.17), ("left", -0.17))[j] if len(shown) == 2 else ("center", 0.0)
+            axis.annotate(_short(value), (x + shift, value), ha=place, va="bottom", fontsize=6.5)
     axis.set_yscale("log")
     axis.set_xticks(range(len(routes)), [LABELS.get(route, route.replace(" ", "\n")) for route in routes], fontsize=7)
     axis.set(ylabel="seconds", ylim=(1e-6, 1))
     axis.set_title(f"$J'J/N$, line, {PUBLISHED_SAMPLES} samples")
     axis.legend(frameon=False, loc="upper right")
+
+
+def _short(seconds: float) -> str:
+    """A time with two digits, in the unit that makes it short."""
+    return f"{1e6 * seconds:.2g} µs" if seconds < 1e-4 else f"{1e3 * seconds:.2g} ms"
 
 
 def _draw_growth(axis: Any, rows: list[Row], model: str, title: str) -> None:
