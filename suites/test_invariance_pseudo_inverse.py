@@ -107,13 +107,22 @@ def test_single_precision_does_not_refute_what_it_cannot_tell() -> None:
         assert told(row_of(exact, family, CATALOGUE["empirical-fisher"])) == ("not invariant", "holds")
     rows = [row_of(rough, family, CATALOGUE["empirical-fisher"]) for family in families]
     assert not any(row.red for row in rows)
-    doubted = [row for row in rows if "rounding hides" in row.reason]
-    assert doubted
-    for row in doubted:
-        assert told(row) == ("invariant", "not-claimed")
+    undecided = [row for row in rows if told(row) == ("invariant", "not-claimed")]
+    assert undecided  # which rounding decides: the prediction may differ from machine to machine, and so may the reason
+    for row in undecided:
+        assert row.reason.startswith("beyond float32")
         assert row.measured is not None
         assert row.bound is not None
         assert row.measured > row.bound
+
+
+def test_a_kernel_that_is_known_up_to_rounding_refutes_nothing() -> None:
+    row = row_of(small("softmax"), "pre-activations", CATALOGUE["ggn"])
+    doubted = cell._doubted(replace(row, verdict="violated"))
+    assert doubted.verdict == "not-claimed"
+    assert "rounding hides whether the map mixes the kernel" in doubted.reason
+    assert cell._doubted(row) == row
+    assert row.verdict == "holds"
 
 
 # --- the cut-off of the paper -------------------------------------------------------------------------------------
