@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from fishergauge.reports.claim import Claim, Judgement
-from fishergauge.reports.course.costed_approximations import PRODUCTS, RANK
+from fishergauge.reports.course.costed_vectors import PRODUCTS, RANK
 from fishergauge.reports.course.efficiency_measurements import DAMPING, SAMPLES
 from fishergauge.reports.course.efficiency_tables import Row, common_widths, fitted, select, table, total
 from fishergauge.reports.experiment import Results

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fishergauge.reference import Problem, gradient
 from fishergauge.reports.cell import Record
 from fishergauge.reports.cost import peak_bytes, seconds
-from fishergauge.reports.course.costed_approximations import Costed
+from fishergauge.reports.course.costed import Costed
 from fishergauge.reports.course.digit_problems import initialise
 from fishergauge.reports.course.growth import Sizes
 from fishergauge.reports.course.operations import operations

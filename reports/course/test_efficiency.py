@@ -9,7 +9,9 @@ from torch import Tensor
 
 from fishergauge.reference import Curvature, Problem, gradient, quasi_diagonal
 from fishergauge.reports.course import costed_approximations
-from fishergauge.reports.course.costed_approximations import SAME_COST, Costed, costed, leading_rows, truncated
+from fishergauge.reports.course.costed import Costed
+from fishergauge.reports.course.costed_approximations import SAME_COST, costed
+from fishergauge.reports.course.costed_vectors import leading_rows, truncated
 from fishergauge.reports.course.efficiency import Efficiency
 from fishergauge.reports.course.efficiency_claims import (
     GREAT,
