@@ -9,7 +9,7 @@ from torch import nn
 from fishergauge.reference import Problem, kfac
 from fishergauge.reports.course import training_runs
 from fishergauge.reports.course.training import Training
-from fishergauge.reports.course.training_claims import training_verdict, winners
+from fishergauge.reports.course.training_claims import at_edges, training_verdict, winners
 from fishergauge.reports.course.training_runs import (
     METHODS,
     MODELS,
@@ -78,6 +78,19 @@ def test_a_run_that_fails_is_not_chosen_and_is_reported() -> None:
 
 def compared(model: str, **losses: float) -> list[dict[str, Any]]:
     return [{"model": model, "method": m, "seed": 1, "diverged": math.isinf(x), "training_loss": x} for m, x in losses.items()]
+
+
+def test_a_rate_at_the_edge_of_the_grid_is_said() -> None:
+    runs = [
+        r for rate, loss in ((0.1, 3.0), (1.0, 1.0), (10.0, 2.0)) for seed in (0, 1) for r in run("sgd", seed, rate, [loss])
+    ]
+    rows = comparison(runs, SECONDS, 1)
+    assert [(row["rate"], row["edge"]) for row in rows] == [(1.0, False)] * len(rows)
+    without = [row for row in runs if row["rate"] < 10]
+    (first, *_) = comparison(without, SECONDS, 1)
+    assert (first["rate"], first["edge"]) == (1.0, True)
+    assert at_edges([{**first, "model": "mlp"}] * 2) == " Best at the edge of the grid of rates: SGD with momentum (mlp)."
+    assert at_edges([{**row, "model": "mlp"} for row in rows]) == ""
 
 
 def test_verdicts_on_training() -> None:

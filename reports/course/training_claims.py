@@ -92,10 +92,17 @@ def better_training(rows: Sequence[Row], criterion: str, score: str) -> Claim:
             training_verdict(won, seeds),
             f"each method tuned by {TUNED_BY[score].replace('_', ' ')} at that moment over a grid of the same size, on a seed "
             "that is not reported; ahead is a method whose worst seed beats the others' best. "
-            + (_reason(criterion, score) if seeds >= SEEDS else f"It takes {SEEDS} seeds to tell methods apart."),
+            + (_reason(criterion, score) if seeds >= SEEDS else f"It takes {SEEDS} seeds to tell methods apart.")
+            + at_edges(rows),
         ),
         {f"{model}_{method}": medians[model, method] for model in won for method in METHODS},
     )
+
+
+def at_edges(rows: Sequence[Row]) -> str:
+    """Which methods were best at the edge of the grid, so that a wider one might serve them better; nothing if none was."""
+    found = dict.fromkeys(f"{NAMES[row['method']]} ({row['model']})" for row in rows if row["edge"])
+    return f" Best at the edge of the grid of rates: {', '.join(found)}." if found else ""
 
 
 def _reason(criterion: str, score: str) -> str:

@@ -16,7 +16,7 @@ from fishergauge.suites.seeding import generator
 
 METHODS = ("sgd", "adam", "kfac")
 MODELS = ("mlp", "cnn")
-RATES = (1e-3, 1e-2, 1e-1, 1.0)
+RATES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 SECOND = {"sgd": (0.9, 0.99), "adam": (0.9, 0.99), "kfac": (1e-1, 1e-3)}
 """The second hyper-parameter: momentum, beta_1, damping."""
 BATCH = 128

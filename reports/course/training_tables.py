@@ -49,12 +49,19 @@ def comparison(runs: Iterable[Row], step_seconds: dict[str, float], epochs: int)
             if chosen is None:
                 continue
             rate, second = chosen
+            rates = sorted({key[1] for key in grid if key[0] == method})
             for (name, *point, seed), rows in grid.items():
                 if name == method and tuple(point) == (rate, second) and seed != TUNING_SEED:
                     last = reached(rows, limit, of)
                     scores = {} if last is None else {k: v for k, v in last.items() if k not in ("failed", "step")}
                     place = {"criterion": criterion, "tuned_by": score, "limit": limit}
-                    run = {"method": method, "rate": rate, "second": second, "seed": seed}
+                    run = {
+                        "method": method,
+                        "rate": rate,
+                        "second": second,
+                        "seed": seed,
+                        "edge": rate in (rates[0], rates[-1]),
+                    }
                     compared.append({**place, **scores, **run, "diverged": last is None})
     return compared
 
