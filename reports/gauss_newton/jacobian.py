@@ -18,7 +18,7 @@ REPETITIONS, QUICK_REPETITIONS = 9, 5
 
 
 class Jacobian:
-    """Times of the routes to the Jacobian, of the seed's line and of a small network."""
+    """Times of the routes to the Jacobian, of the published line and of a small network."""
 
     name = "jacobian"
     title = "Routes to the Jacobian"

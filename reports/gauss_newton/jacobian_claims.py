@@ -1,4 +1,4 @@
-"""The claims of the seed on the routes to the Jacobian, and the rules that judge them."""
+"""The claims of the source on the routes to the Jacobian, and the rules that judge them."""
 
 import math
 from collections.abc import Mapping

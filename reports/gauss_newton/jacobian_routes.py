@@ -17,7 +17,7 @@ WIDTHS = {"line": (1, 1), "network": (4, 8, 2)}
 
 
 def model_and_inputs(name: str, samples: int, dtype: torch.dtype, device: str) -> tuple[nn.Module, Tensor]:
-    """The line of the seed on log-normal inputs, or a network 4-8-2 with tanh; parameters and inputs are drawn anew.
+    """The published line on log-normal inputs, or a network 4-8-2 with tanh; parameters and inputs are drawn anew.
 
     Args:
         name: ``"line"`` or ``"network"``.
@@ -54,7 +54,7 @@ def by_hand(model: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def by_loop(model: nn.Module, inputs: Tensor) -> Tensor:
-    """One backward pass an output and sample, as the seed's program in torch has it."""
+    """One backward pass an output and sample, as the published program in torch has it."""
     outputs, parameters = model(inputs), list(model.parameters())
     rows = []
     for sample in range(outputs.shape[0]):
@@ -65,7 +65,7 @@ def by_loop(model: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def by_func(model: nn.Module, inputs: Tensor) -> Tensor:
-    """``jacrev`` of ``functional_call`` on the whole batch, as the seed has it: N C cotangents through N samples."""
+    """``jacrev`` of ``functional_call`` on the whole batch, as the source has it: N C cotangents through N samples."""
     parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
     parts = jacrev(functional_call, argnums=1)(model, parameters, (inputs,))
     return torch.cat([part.flatten(2) for part in parts.values()], 2)

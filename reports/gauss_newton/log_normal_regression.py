@@ -1,4 +1,4 @@
-"""The linear regression of the seed: one log-normal input, a slope and an intercept, unit noise."""
+"""The published linear regression: one log-normal input, a slope and an intercept, unit noise."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Sampled against linearised Laplace: the ReLU model of the seed, and a network on a real one-dimensional set."""
+"""Sampled against linearised Laplace: the published ReLU model, and a network on a real one-dimensional set."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the seed takes for kernel and image of a posterior, the axes of its ellipse, and how each moves the predictions."""
+"""What the source takes for kernel and image of a posterior, the axes of its ellipse, and how each moves the predictions."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ NOISE_VARIANCE = 1.0
 
 
 def axes_record(data: Data) -> dict[str, Any]:
-    r"""The posterior of the seed's regression, its axes, and their shares of the variance of the predictions.
+    r"""The posterior of the published regression, its axes, and their shares of the variance of the predictions.
 
     The image of the GGN is what moves the predictions. Along the eigenvector v with eigenvalue lambda of the GGN, and with the
     prior precision alpha, the mean variance of the N predictions is :math:`\frac{1}{N} v' \Phi' \Phi v / (\lambda + \alpha)`;

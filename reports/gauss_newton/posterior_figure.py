@@ -18,7 +18,7 @@ AXES = {"major axis": KERNEL, "minor axis": IMAGE}
 
 
 def draw_posterior(results: Results, out: Path) -> list[Path]:
-    """Draw the seed's ellipse, its two axes as lines over the data, a real kernel, and how it shrinks with the data.
+    """Draw the published ellipse, its two axes as lines over the data, a real kernel, and how it shrinks with the data.
 
     Args:
         results: of the experiment.

@@ -1,4 +1,4 @@
-"""The nonlinear model of the seed, f(x) = theta_1 relu(theta_2 x), in closed form."""
+"""The nonlinear model of the source, f(x) = theta_1 relu(theta_2 x), in closed form."""
 
 import torch
 from torch import Tensor, nn

@@ -19,7 +19,7 @@ COUNTS, QUICK_COUNTS = "100,1000,10000,100000,1000000", "100,1000,10000,100000"
 
 
 class VectorField:
-    """Fields and paths of three methods, for the seed's linear regression."""
+    """Fields and paths of three methods, for the published linear regression."""
 
     name = "vector-field"
     title = "Vector field of a linear regression"

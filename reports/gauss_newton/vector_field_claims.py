@@ -1,4 +1,4 @@
-"""The claims of the seed on its linear regression, and the rules that judge them."""
+"""The claims of the source on its linear regression, and the rules that judge them."""
 
 import math
 import statistics

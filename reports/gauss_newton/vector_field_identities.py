@@ -15,7 +15,7 @@ from fishergauge.suites.closeness import rounding_bound
 
 
 class ReluRegression(nn.Module):
-    r"""The seed's nonlinear model, :math:`f(x) = \theta_1 \max(\theta_2 x, 0)`."""
+    r"""The published nonlinear model, :math:`f(x) = \theta_1 \max(\theta_2 x, 0)`."""
 
     def __init__(self, parameters: Tensor) -> None:
         super().__init__()
