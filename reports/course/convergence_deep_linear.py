@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from fishergauge.reference import Problem, fisher, gradient, kfac, natural_gradient_step, solve_psd
-from fishergauge.reports.course.convergence_iterations import fitted_slope
-from fishergauge.reports.course.unset_linear import unset_linear
+from fishergauge.reports.course.unset_modules import unset_linear
+from fishergauge.reports.power_law import power_law_exponent
 from fishergauge.suites.seeding import generator
 
 WIDTH, SAMPLES, STEPS = 4, 40, 8
@@ -112,4 +112,4 @@ def exponent(errors: Sequence[float]) -> float | None:
     if len(falling) < 3:
         return None
     kept = torch.tensor(falling, dtype=torch.float64)
-    return fitted_slope(kept[:-1], kept[1:])
+    return power_law_exponent(kept[:-1], kept[1:])

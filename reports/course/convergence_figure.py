@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fishergauge.reports.course.grid import COLOURS, GREY, draw_grid
+from fishergauge.reports.panels import COLOURS, GREY, draw_grid
 
 Row = dict[str, Any]
 METHODS = {

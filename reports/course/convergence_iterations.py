@@ -105,9 +105,3 @@ def steps_to_tolerance(matrix: Tensor, error: Tensor, tolerance: float, width: i
         if half >> j & 1:
             middle = power @ middle
     return steps + 1, float(vector[:width].norm() / middle[:width].norm()) ** (1 / (steps - half))
-
-
-def fitted_slope(x: Tensor, y: Tensor) -> float:
-    """The slope of the least-squares line through log y against log x."""
-    a, b = x.log() - x.log().mean(), y.log() - y.log().mean()
-    return float((a * b).sum() / a.square().sum())

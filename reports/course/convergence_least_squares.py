@@ -16,7 +16,7 @@ from fishergauge.reports.course.convergence_iterations import (
     predicted_steps,
     steps_to_tolerance,
 )
-from fishergauge.reports.course.unset_linear import unset_linear
+from fishergauge.reports.course.unset_modules import unset_linear
 from fishergauge.suites.seeding import generator
 
 SAMPLES, FEATURES, TOLERANCE = 60, 20, 1e-6

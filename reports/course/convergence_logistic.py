@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from fishergauge.reference import Problem, empirical_fisher, fisher, gradient, natural_gradient_step
-from fishergauge.reports.course.convergence_iterations import fitted_slope, gradient_descent_rate
-from fishergauge.reports.course.unset_linear import unset_linear
+from fishergauge.reports.course.convergence_iterations import gradient_descent_rate
+from fishergauge.reports.course.unset_modules import unset_linear
 from fishergauge.reports.data import load
+from fishergauge.reports.power_law import power_law_exponent
 from fishergauge.suites.seeding import generator
 
 STARTS, DESCENT_STEPS, EMPIRICAL_STEPS = 10, 400, 60
@@ -86,7 +87,7 @@ def _row(features: int, seed: int, device: str) -> dict[str, Any]:
         "kappa": kappa,
         "natural_steps_from_zero": int((errors > 1e-8 * errors[0]).sum()),
         "natural_errors_from_zero": (errors / errors[0]).tolist(),
-        "natural_exponent": fitted_slope(before, after),
+        "natural_exponent": power_law_exponent(before, after),
         "natural_constant_deviation": constants,
         "natural_half_rate": _half_rate(best, seed),
         "gradient_predicted_rate": gradient_descent_rate(kappa),

@@ -8,7 +8,7 @@ from torch import nn
 
 from fishergauge.reference import Problem, empirical_fisher, gradient, hessian, natural_gradient_step
 from fishergauge.reports.course.convergence_logistic import dominant
-from fishergauge.reports.course.unset_linear import unset_linear
+from fishergauge.reports.course.unset_modules import unset_linear
 from fishergauge.suites.seeding import generator
 
 SAMPLES, FEATURES = 200, 5

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fishergauge.reference import Problem, gradient, objective
+from fishergauge.reports.course.unset_modules import unset
 from fishergauge.reports.data import load
 from fishergauge.suites.seeding import generator
 
@@ -43,8 +44,7 @@ def digit_problem(architecture: str, seed: int, samples: int = SAMPLES, device: 
     """
     data = load("digits", device)
     inputs = data.inputs[:samples]
-    with torch.random.fork_rng(devices=[]):  # modules initialise themselves from the global generator
-        model = {"mlp": _perceptron, "cnn": _convolutional}[architecture]()
+    model = unset({"mlp": _perceptron, "cnn": _convolutional}[architecture])
     initialise(model, generator("digit problem", architecture, seed))
     if architecture == "cnn":
         inputs = images(inputs)

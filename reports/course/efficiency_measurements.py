@@ -14,6 +14,7 @@ from fishergauge.reports.course.costed import Costed
 from fishergauge.reports.course.digit_problems import initialise
 from fishergauge.reports.course.growth import Sizes
 from fishergauge.reports.course.operations import operations
+from fishergauge.reports.course.unset_modules import unset_linear
 from fishergauge.suites.seeding import generator
 
 SAMPLES = 32
@@ -41,9 +42,7 @@ def wide_problem(width: int, samples: int = SAMPLES, device: str = "cpu") -> Pro
     source = generator("efficiency", width)
     inputs = torch.randn(samples, width, generator=source, dtype=torch.float64)
     labels = torch.randint(OUTPUTS, (samples,), generator=source)
-    with torch.random.fork_rng(devices=[]):  # modules initialise themselves from the global generator
-        inner, outer = (nn.Linear(width, size, dtype=torch.float64) for size in (width, OUTPUTS))
-    model = nn.Sequential(inner, nn.Tanh(), outer)
+    model = nn.Sequential(unset_linear(width, width), nn.Tanh(), unset_linear(width, OUTPUTS))
     initialise(model, source)
     return Problem(model.to(device), nn.CrossEntropyLoss(), [(inputs.to(device), labels.to(device))], f"width-{width}")
 

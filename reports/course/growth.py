@@ -1,8 +1,9 @@
 """How a cost grows with the number of parameters: the sizes of a network, and the exponent of a power law."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from fishergauge.reports.power_law import power_law_exponent
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,5 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
         >>> round(exponent([1, 2, 4], [3, 12, 48]), 6)
         2.0
     """
-    pairs = [(math.log(size), math.log(cost)) for size, cost in zip(sizes, costs, strict=True) if cost > 0]
-    if len(pairs) < 2:
-        return math.nan
-    x, y = ([pair[axis] for pair in pairs] for axis in (0, 1))
-    centre, level = sum(x) / len(x), sum(y) / len(y)
-    return sum((a - centre) * (b - level) for a, b in zip(x, y, strict=True)) / sum((a - centre) ** 2 for a in x)
+    positive = [(size, cost) for size, cost in zip(sizes, costs, strict=True) if cost > 0]
+    return power_law_exponent([size for size, _ in positive], [cost for _, cost in positive])

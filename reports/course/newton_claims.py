@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from fishergauge.reports.claim import Claim, Judgement
-from fishergauge.reports.course.convergence_iterations import fitted_slope
 from fishergauge.reports.course.newton_measurements import DAMPING
 from fishergauge.reports.course.newton_problems import CONVEX, DATA
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.ledger import CONDITIONAL, COURSE, LedgerEntry
+from fishergauge.reports.power_law import power_law_exponent
 
 Row = dict[str, Any]
 NO_FIGURES = "no figure"
@@ -161,7 +161,7 @@ def networks_claim(name: str, run: Sequence[Row], noise: Sequence[Row]) -> Claim
         kept = [row for row in noise if row["noise"] > 0]
         residuals, gaps = (torch.tensor([row[key] for row in kept], dtype=torch.float64) for key in ("residual", "gap"))
         figures["gap_without_noise_at_the_teacher"] = max(row["gap"] for row in noise if row["noise"] == 0)
-        figures["exponent_of_gap_by_residual"] = fitted_slope(residuals, gaps)
+        figures["exponent_of_gap_by_residual"] = power_law_exponent(residuals, gaps)
         text = (
             f"; at the teacher's own parameters it is proportional to the noise (exponent "
             f"{figures['exponent_of_gap_by_residual']:.4f}) and {figures['gap_without_noise_at_the_teacher']:.1e} without it"

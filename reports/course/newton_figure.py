@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fishergauge.reports.course.grid import COLOURS, GREY, draw_grid
+from fishergauge.reports.panels import COLOURS, GREY, draw_grid
 
 Row = dict[str, Any]
 LABELS = {

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from fishergauge.reference import Problem
 from fishergauge.reports.course.convergence_logistic import logistic_regression
-from fishergauge.reports.course.unset_linear import unset_linear
+from fishergauge.reports.course.unset_modules import unset_linear
 from fishergauge.reports.data import load
 from fishergauge.suites.seeding import generator
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from fishergauge.reports.claim import Claim, Judgement
-from fishergauge.reports.course.convergence_iterations import fitted_slope
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.ledger import CONDITIONAL, COURSE, LedgerEntry
+from fishergauge.reports.power_law import power_law_exponent
 
 Row = dict[str, Any]
 DATA = "digits, teacher's labels"
@@ -243,7 +243,7 @@ def damping_exponent(rows: Sequence[Row]) -> float:
     if len(kept) < 2:
         return math.nan
     found = torch.tensor(kept, dtype=torch.float64)
-    return fitted_slope(found[:, 0], found[:, 1])
+    return power_law_exponent(found[:, 0], found[:, 1])
 
 
 def damping(rows: Sequence[Row]) -> Claim:

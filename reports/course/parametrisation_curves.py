@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fishergauge.reference import Problem, fisher, gradient, kfac, natural_gradient_step, objective
 from fishergauge.reports.course.newton_problems import principal_components
-from fishergauge.reports.course.unset_linear import unset_linear
+from fishergauge.reports.course.unset_modules import unset_linear
 from fishergauge.reports.data import load
 from fishergauge.suites.seeding import generator
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from fishergauge.reports.course.grid import COLOURS, GREY, draw_grid
 from fishergauge.reports.course.policy_tables import GOALS, best_sizes, run_rows
+from fishergauge.reports.panels import COLOURS, GREY, draw_grid
 
 Row = dict[str, Any]
 BLUE, RED, GREEN = COLOURS[0], COLOURS[1], COLOURS[2]

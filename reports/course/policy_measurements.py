@@ -12,7 +12,7 @@ from fishergauge.reference.trust_region_policy import trust_region_policy_update
 from fishergauge.reports.cell import Record
 from fishergauge.reports.course.policy_rollouts import LinearValues, Streams, advantages_of, mean_return
 from fishergauge.reports.course.policy_trust_regions import trust_region_rows
-from fishergauge.reports.course.unset_linear import unset_linear
+from fishergauge.reports.course.unset_modules import unset_linear
 from fishergauge.suites.seeding import generator
 
 METHODS = ("gradient", "natural", "trpo")

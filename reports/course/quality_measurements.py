@@ -13,6 +13,7 @@ from fishergauge.reports.cell import Record
 from fishergauge.reports.course.compared_approximations import compared
 from fishergauge.reports.course.digit_problems import along_a_run, digit_problem, state_of
 from fishergauge.reports.course.quality_measures import Yardstick, matrix_error
+from fishergauge.reports.course.unset_modules import unset_linear
 from fishergauge.suites.seeding import generator
 
 Row = dict[str, Any]
@@ -101,8 +102,7 @@ def regression_record(device: str) -> Record:
     source = generator("quality regression")
     inputs = torch.randn(50, 4, generator=source, dtype=torch.float64)
     signs = torch.randn(50, 1, generator=source, dtype=torch.float64).sign()
-    with torch.random.fork_rng(devices=[]):  # modules initialise themselves from the global generator
-        model = nn.Linear(4, 1, dtype=torch.float64)
+    model = unset_linear(4, 1)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=source, dtype=torch.float64))

@@ -26,7 +26,6 @@ from fishergauge.reports.course.convergence_claims import (
 from fishergauge.reports.course.convergence_deep_linear import deep_linear, deep_linear_rows, exponent, function_error, run
 from fishergauge.reports.course.convergence_iterations import (
     damped_rate,
-    fitted_slope,
     gradient_descent_rate,
     heavy_ball_matrix,
     heavy_ball_rate,
@@ -38,6 +37,7 @@ from fishergauge.reports.course.convergence_least_squares import least_squares, 
 from fishergauge.reports.course.convergence_logistic import closed_form, dominant, logistic_regression, logistic_rows, optimum
 from fishergauge.reports.course.convergence_noise import noise_rows
 from fishergauge.reports.options import Options
+from fishergauge.reports.power_law import power_law_exponent
 from fishergauge.suites.closeness import ClaimViolated, assert_close
 
 SPECTRUM = torch.tensor([1.0, 0.3, 0.02], dtype=torch.float64)
@@ -238,7 +238,7 @@ def test_exponents() -> None:
     assert exponent([1e-1, 1e-3, 1e-11]) is None
     assert exponent([1e-1, 1e-1, 1e-1]) is None
     x = torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64)
-    assert fitted_slope(x, 5 * x**3) == pytest.approx(3)
+    assert power_law_exponent(x, 5 * x**3) == pytest.approx(3)
 
 
 def test_other_factors_than_the_exact_blocks_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fishergauge.reports.course.grid import COLOURS, draw_grid
 from fishergauge.reports.course.training_claims import NAMES, compared_of
 from fishergauge.reports.course.training_runs import METHODS, MODELS
 from fishergauge.reports.course.training_tables import TUNED_BY
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.extras import require
+from fishergauge.reports.panels import COLOURS, draw_grid
 
 COLOUR = dict(zip(METHODS, (COLOURS[1], COLOURS[2], COLOURS[0]), strict=True))
 NETWORK = {"mlp": "perceptron", "cnn": "convolutional network"}

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from fishergauge.reference.optimizers import Kfac
 from fishergauge.reports.course.digit_problems import CLASSES, images, initialise
+from fishergauge.reports.course.unset_modules import unset
 from fishergauge.reports.data import load
 from fishergauge.suites.seeding import generator
 
@@ -33,13 +34,18 @@ def network(architecture: str, seed: int) -> nn.Module:
 
     Drawn weights have variance 1 / D_in, biases are zero; the global generator is left alone.
     """
-    with torch.random.fork_rng(devices=[]):  # modules initialise themselves from the global generator
-        model = nn.Sequential(nn.Linear(60, 32), nn.Tanh(), nn.Linear(32, CLASSES))
-        if architecture == "cnn":
-            first, second = nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.Conv2d(8, 16, 3, stride=2, padding=1)
-            model = nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), nn.Flatten(), nn.Linear(64, CLASSES))
+    model = unset(_convolutional if architecture == "cnn" else _perceptron)
     initialise(model, generator("training", architecture, seed))
     return model
+
+
+def _perceptron() -> nn.Module:
+    return nn.Sequential(nn.Linear(60, 32), nn.Tanh(), nn.Linear(32, CLASSES))
+
+
+def _convolutional() -> nn.Module:
+    first, second = nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.Conv2d(8, 16, 3, stride=2, padding=1)
+    return nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), nn.Flatten(), nn.Linear(64, CLASSES))
 
 
 def parts(architecture: str, device: str = "cpu") -> dict[str, tuple[Tensor, Tensor]]:

@@ -1,12 +1,9 @@
-"""How far one symmetric matrix is from another: distance, distance up to a factor, angle of eigenvectors; angles of vectors."""
+"""How far one symmetric matrix is from another up to a factor, and by their eigenvectors; angles of vectors."""
 
 import torch
 from torch import Tensor
 
-
-def relative_distance(matrix: Tensor, reference: Tensor) -> float:
-    """Frobenius norm of the difference over that of the reference."""
-    return float((matrix - reference).norm() / reference.norm())
+from fishergauge.suites.closeness import relative_deviation
 
 
 def scaled_distance(matrix: Tensor, reference: Tensor) -> float:
@@ -17,7 +14,7 @@ def scaled_distance(matrix: Tensor, reference: Tensor) -> float:
         0.0
     """
     factor = (matrix * reference).sum() / matrix.square().sum()
-    return relative_distance(factor * matrix, reference)
+    return relative_deviation(factor * matrix, reference)
 
 
 def eigenvector_angle(matrix: Tensor, reference: Tensor) -> float:

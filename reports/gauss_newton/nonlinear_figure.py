@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fishergauge.reports.course.grid import draw_grid
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.extras import require
 from fishergauge.reports.gauss_newton.nonlinear_field import grid_points
 from fishergauge.reports.gauss_newton.relu_model import ReluMoments, relu_data
+from fishergauge.reports.panels import draw_grid
 
 NATURAL, GRADIENT, GREY, SAMPLED, LINEARISED = "#0072B2", "#D55E00", "#999999", "#CC79A7", "#009E73"
 

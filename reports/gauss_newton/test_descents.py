@@ -6,10 +6,10 @@ from fishergauge.reference import ConvergenceError, empirical_fisher, ggn, gradi
 from fishergauge.reports.gauss_newton.empirical_descent import Descent, empirical_descent
 from fishergauge.reports.gauss_newton.linear_descent import linear_descent
 from fishergauge.reports.gauss_newton.log_normal_regression import STARTS, drawn_data, regression_problem
-from fishergauge.reports.gauss_newton.matrix_distance import angle, eigenvector_angle, relative_distance, scaled_distance
+from fishergauge.reports.gauss_newton.matrix_distance import angle, eigenvector_angle, scaled_distance
 from fishergauge.reports.gauss_newton.regression_moments import RegressionMoments, extended, moments_of
 from fishergauge.reports.gauss_newton.vector_field_paths import MULTIPLIERS, described, is_line, matrix_of, steps_of
-from fishergauge.suites.closeness import assert_apart, assert_close
+from fishergauge.suites.closeness import assert_apart, assert_close, relative_deviation
 
 START = torch.tensor(STARTS, dtype=torch.float64)
 
@@ -140,10 +140,10 @@ def test_paths_are_as_long_and_steps_as_large_as_published() -> None:
 
 def test_distances_and_angles() -> None:
     eye, other = torch.eye(2, dtype=torch.float64), torch.diag(torch.tensor([1.0, 3.0], dtype=torch.float64))
-    assert relative_distance(other, eye) == pytest.approx(2 / 2**0.5)
+    assert relative_deviation(other, eye) == pytest.approx(2 / 2**0.5)
     assert scaled_distance(7 * other, other) < 1e-15
     factors = torch.linspace(0, 1, 1001, dtype=torch.float64)
-    least = min(relative_distance(float(factor) * other, eye) for factor in factors)
+    least = min(relative_deviation(float(factor) * other, eye) for factor in factors)
     assert scaled_distance(other, eye) == pytest.approx(least, abs=1e-5)
     assert eigenvector_angle(other, torch.diag(torch.tensor([2.0, 1.0], dtype=torch.float64))) == pytest.approx(90)
     tilted = torch.tensor([[2.0, 1.0], [1.0, 2.0]], dtype=torch.float64)  # along the diagonal

@@ -10,7 +10,6 @@ from fishergauge.reports.cell import Cell, Record
 from fishergauge.reports.gauss_newton import vector_field_identities as identities
 from fishergauge.reports.gauss_newton.linear_descent import linear_descent
 from fishergauge.reports.gauss_newton.log_normal_regression import STARTS, TRUTH, drawn_data, published_data
-from fishergauge.reports.gauss_newton.matrix_distance import relative_distance
 from fishergauge.reports.gauss_newton.regression_moments import moments_of, population_moments
 from fishergauge.reports.gauss_newton.vector_field import VectorField
 from fishergauge.reports.gauss_newton.vector_field_claims import (
@@ -28,8 +27,10 @@ from fishergauge.reports.gauss_newton.vector_field_measurements import (
     split_terms,
 )
 from fishergauge.reports.gauss_newton.vector_field_paths import PRECISION
-from fishergauge.reports.gauss_newton.vector_field_tables import Found, distances_by_count, found_in, quantile, slope
+from fishergauge.reports.gauss_newton.vector_field_tables import Found, distances_by_count, found_in, quantile
 from fishergauge.reports.options import Options
+from fishergauge.reports.power_law import power_law_exponent
+from fishergauge.suites.closeness import relative_deviation
 
 PRIOR_CONDITION = "confirmed only if the precision of the prior is in the matrix where it is in the gradient"
 
@@ -176,7 +177,7 @@ def test_radii_are_those_at_which_the_empirical_fisher_is_off_by_100_percent(res
 
     def distances(radius: float) -> list[float]:
         matrices = moments.empirical_fisher(torch.tensor(TRUTH, dtype=torch.float64) + radius * circle)
-        return [relative_distance(matrix, moments.hessian) for matrix in matrices]
+        return [relative_deviation(matrix, moments.hessian) for matrix in matrices]
 
     least, largest = (value for what, value in found_in(results).population.items() if what.startswith("radius"))
     assert max(distances(least)) == pytest.approx(1, abs=1e-6)
@@ -186,7 +187,7 @@ def test_radii_are_those_at_which_the_empirical_fisher_is_off_by_100_percent(res
 def test_medians_quantiles_and_slopes() -> None:
     rows = [{"samples": n, "place": "truth", "distance": d / n**0.5} for n in (100, 10_000) for d in (1.0, 2.0, 30.0)]
     assert distances_by_count(rows, "truth") == pytest.approx({100: 0.2, 10_000: 0.02})
-    assert slope(distances_by_count(rows, "truth")) == pytest.approx(-0.5)
+    assert power_law_exponent(*zip(*distances_by_count(rows, "truth").items(), strict=True)) == pytest.approx(-0.5)
     assert [quantile([3.0, 1.0, 2.0, 4.0], share) for share in (0.0, 0.5, 0.75, 1.0)] == [1, 2, 3, 4]
 
 

@@ -5,8 +5,9 @@ import statistics
 
 from fishergauge.reports.claim import Claim, Judgement
 from fishergauge.reports.gauss_newton.vector_field_paths import PRECISION, is_line
-from fishergauge.reports.gauss_newton.vector_field_tables import Found, Row, column, distances_by_count, quantile, slope
+from fishergauge.reports.gauss_newton.vector_field_tables import Found, Row, column, distances_by_count, quantile
 from fishergauge.reports.ledger import CONDITIONAL, GGN_EXPERIMENTS, LedgerEntry
+from fishergauge.reports.power_law import power_law_exponent
 
 SOURCE = f"{GGN_EXPERIMENTS}; section Linear models"
 DATA = "log-normal"
@@ -159,7 +160,7 @@ def representation_claim(found: Found) -> Claim:
         "grid_95_percent_update_angle_degrees": quantile(angles, 0.95),
         "grid_share_of_updates_leading_away": sum(angle > 90 for angle in angles) / len(angles),
         "optimum_distance_published_data": column(found.published["split"], "left_out", place="optimum")[0],
-        "truth_exponent_in_samples": slope(truth),
+        "truth_exponent_in_samples": power_law_exponent(truth.keys(), truth.values()),
         "radius_of_100_percent_least": min(reach),
         "radius_of_100_percent_largest": max(reach),
         "largest_arc_over_chord": max(column(paths, "arc_over_chord")),

@@ -10,21 +10,8 @@ from torch.func import grad, jacrev, vmap
 from fishergauge.reference import Problem, empirical_fisher, ggn
 from fishergauge.reference.oracle import oracle_hessian
 from fishergauge.reports.gauss_newton.log_normal_regression import STARTS, TRUTH, Data, regression_problem
-from fishergauge.reports.gauss_newton.matrix_distance import relative_distance
-from fishergauge.suites.closeness import rounding_bound
-
-
-class ReluRegression(nn.Module):
-    r"""The published nonlinear model, :math:`f(x) = \theta_1 \max(\theta_2 x, 0)`."""
-
-    def __init__(self, parameters: Tensor) -> None:
-        super().__init__()
-        self.outer = nn.Parameter(parameters[0].clone())
-        self.inner = nn.Parameter(parameters[1].clone())
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """The outputs, shaped like the inputs."""
-        return self.outer * torch.relu(self.inner * inputs)
+from fishergauge.reports.gauss_newton.relu_model import relu_problem
+from fishergauge.suites.closeness import relative_deviation, rounding_bound
 
 
 def ggn_rows(data: Data, optimum: Tensor) -> list[dict[str, Any]]:
@@ -49,11 +36,11 @@ def ggn_rows(data: Data, optimum: Tensor) -> list[dict[str, Any]]:
         problems = {
             "linear, squared error": linear,
             "linear, logistic": Problem(linear.model, nn.BCEWithLogitsLoss(), [(inputs, labels)]),
-            "relu, squared error": Problem(ReluRegression(point.abs()), nn.MSELoss(), [data]),
+            "relu, squared error": relu_problem(data, point.abs()),
         }
         for model, problem in problems.items():
             exact = oracle_hessian(problem)
-            row = {"model": model, "place": place, "distance": relative_distance(ggn(problem).dense(), exact)}
+            row = {"model": model, "place": place, "distance": relative_deviation(ggn(problem).dense(), exact)}
             rows.append({**row, "bound": rounding_bound(exact.dtype, len(inputs))})
     return rows
 
@@ -87,7 +74,7 @@ def split_rows(data: Data, optimum: Tensor) -> list[dict[str, Any]]:
         rows.append(
             {
                 "place": place,
-                "product_against_empirical": relative_distance(product, empirical),
+                "product_against_empirical": relative_deviation(product, empirical),
                 "sum_against_hessian": float((product + left_out - exact).norm()) / size,
                 "bound": rounding_bound(exact.dtype, len(inputs)) * float(product.norm() + left_out.norm()) / size,
                 "left_out": float(left_out.norm()) / size,

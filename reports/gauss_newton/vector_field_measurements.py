@@ -10,7 +10,7 @@ from fishergauge.reports.cell import Record
 from fishergauge.reports.gauss_newton.empirical_descent import empirical_descent
 from fishergauge.reports.gauss_newton.linear_descent import linear_descent
 from fishergauge.reports.gauss_newton.log_normal_regression import STARTS, TRUTH, Data, drawn_data, published_data
-from fishergauge.reports.gauss_newton.matrix_distance import angle, eigenvector_angle, relative_distance, scaled_distance
+from fishergauge.reports.gauss_newton.matrix_distance import angle, eigenvector_angle, scaled_distance
 from fishergauge.reports.gauss_newton.regression_moments import RegressionMoments, moments_of, population_moments
 from fishergauge.reports.gauss_newton.vector_field_identities import ggn_rows, split_rows
 from fishergauge.reports.gauss_newton.vector_field_paths import (
@@ -26,6 +26,7 @@ from fishergauge.reports.gauss_newton.vector_field_paths import (
     precision_of,
     steps_of,
 )
+from fishergauge.suites.closeness import relative_deviation
 
 GRID = tuple(-1 + 6 * i / 14 for i in range(15))
 STEP, COARSE_STEP = 1e-3, 2e-2
@@ -107,7 +108,7 @@ def samples_record(counts: Sequence[int], draws: int, device: str) -> Record:
                         "samples": count,
                         "draw": draw,
                         "place": place,
-                        "distance": relative_distance(empirical, moments.hessian),
+                        "distance": relative_deviation(empirical, moments.hessian),
                         **split_terms(data, point),
                     }
                 )
@@ -136,7 +137,7 @@ def population_rows() -> list[dict[str, Any]]:
     return [
         {"what": "radius at which it is off by 100 %, least", "value": float(radii.min())},
         {"what": "radius at which it is off by 100 %, largest", "value": float(radii.max())},
-        {"what": "distance at the truth", "value": relative_distance(moments.empirical_fisher(truth)[0], moments.hessian)},
+        {"what": "distance at the truth", "value": relative_deviation(moments.empirical_fisher(truth)[0], moments.hessian)},
         {
             "what": "ratio to the Hessian at the truth where the noise has twice the assumed deviation",
             "value": float((noisy.empirical_fisher(truth)[0] / noisy.hessian).mean()),
@@ -160,7 +161,7 @@ def field_table(moments: RegressionMoments, points: Tensor) -> list[dict[str, An
         for method in METHODS:
             row[f"{method}_angle"] = float(angles[method][i])
             row[f"{method}_slope"], row[f"{method}_intercept"] = updates[method][i].tolist()
-        row["distance"] = relative_distance(empirical[i], moments.hessian)
+        row["distance"] = relative_deviation(empirical[i], moments.hessian)
         row["scaled_distance"] = scaled_distance(empirical[i], moments.hessian)
         row["eigenvector_angle"] = eigenvector_angle(empirical[i], moments.hessian)
         row["loss"] = float(moments.likelihood_loss(points[i]))

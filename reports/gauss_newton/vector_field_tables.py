@@ -82,12 +82,6 @@ def distances_by_count(samples: Iterable[Row], place: str) -> dict[int, float]:
     return {count: statistics.median(column(rows, "distance", samples=count, place=place)) for count in counts}
 
 
-def slope(values: Mapping[int, float]) -> float:
-    """Slope of the straight line through the logarithms: -1/2 for what falls with the root of the number of samples."""
-    logarithms = [(math.log(count), math.log(value)) for count, value in values.items()]
-    return statistics.linear_regression([x for x, _ in logarithms], [y for _, y in logarithms]).slope
-
-
 def summary_of(found: Found) -> dict[str, Any]:
     """Figures by method and reading: straightness, steps, angles over the grid, and distances between matrices."""
     summary: dict[str, Any] = {}

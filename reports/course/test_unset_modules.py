@@ -13,7 +13,7 @@ from fishergauge.reports.course.convergence_noise import noisy_regression
 from fishergauge.reports.course.newton_problems import MODELS, newton_problem, small_network
 from fishergauge.reports.course.parametrisation_curves import teacher_problem
 from fishergauge.reports.course.policy_measurements import initial_policy
-from fishergauge.reports.course.unset_linear import unset_linear
+from fishergauge.reports.course.unset_modules import unset, unset_linear
 
 BUILDERS: dict[str, Callable[[], object]] = {
     **{name: lambda name=name: newton_problem(name, 0).vector for name in MODELS},  # type: ignore[misc]
@@ -45,7 +45,9 @@ def test_a_layer_without_values_draws_none_and_an_ordinary_one_does() -> None:
     with torch.random.fork_rng(devices=[]):
         before = torch.get_rng_state()
         layer = unset_linear(3, 2, bias=False)
+        convolution = unset(lambda: nn.Conv2d(1, 2, 3))
         assert torch.equal(torch.get_rng_state(), before)
+        assert convolution.weight.device.type == "cpu"
         nn.Linear(3, 2)  # the control
         assert not torch.equal(torch.get_rng_state(), before)
     assert layer.weight.shape == (2, 3)
