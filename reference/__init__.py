@@ -44,6 +44,7 @@ from fishergauge.reference.problem import Problem
 from fishergauge.reference.pseudo_inverse import pseudo_inverse, solve_psd
 from fishergauge.reference.quasi_diagonal import QuasiDiagonal, quasi_diagonal
 from fishergauge.reference.reparametrization import FAMILIES, Reparametrization, reparametrized
+from fishergauge.reference.sample_gradients import sample_gradients
 from fishergauge.reference.shampoo import shampoo
 from fishergauge.reference.softmax_regression import (
     softmax_regression_empirical_fisher,
@@ -125,6 +126,7 @@ __all__ = [
     "quadratic_length",
     "quasi_diagonal",
     "reparametrized",
+    "sample_gradients",
     "sampled_predictive",
     "shampoo",
     "softmax_regression_empirical_fisher",

@@ -48,12 +48,7 @@ def backpack_hessian_product(problem: Problem, vectors: Tensor) -> Tensor:
     Reference:
         Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1994).
     """
-
-    def product(at: Evaluated, vector: list[Tensor]) -> Sequence[Tensor]:
-        result: Sequence[Tensor] = hessian_vector_product(at.loss, at.parameters, vector, grad_params=at.gradient)
-        return result
-
-    return _products(problem, vectors, product)
+    return _products(problem, vectors, hessian_product)
 
 
 def backpack_ggn_product(problem: Problem, vectors: Tensor) -> Tensor:
@@ -81,12 +76,19 @@ def backpack_ggn_product(problem: Problem, vectors: Tensor) -> Tensor:
     Reference:
         Schraudolph, "Fast curvature matrix-vector products", Neural Computation 14 (2002).
     """
+    return _products(problem, vectors, ggn_product)
 
-    def product(at: Evaluated, vector: list[Tensor]) -> Sequence[Tensor]:
-        result: Sequence[Tensor] = ggn_vector_product_from_plist(at.loss, at.outputs, at.parameters, vector)
-        return result
 
-    return _products(problem, vectors, product)
+def hessian_product(at: Evaluated, vector: list[Tensor]) -> Sequence[Tensor]:
+    """The product of the Hessian with one vector in pieces, from an objective that is evaluated."""
+    result: Sequence[Tensor] = hessian_vector_product(at.loss, at.parameters, vector, grad_params=at.gradient)
+    return result
+
+
+def ggn_product(at: Evaluated, vector: list[Tensor]) -> Sequence[Tensor]:
+    """The product of the generalised Gauss-Newton matrix with one vector in pieces, from an objective that is evaluated."""
+    result: Sequence[Tensor] = ggn_vector_product_from_plist(at.loss, at.outputs, at.parameters, vector)
+    return result
 
 
 def _products(problem: Problem, vectors: Tensor, product: Product) -> Tensor:
@@ -96,7 +98,7 @@ def _products(problem: Problem, vectors: Tensor, product: Product) -> Tensor:
         raise ProblemError(f"expected {shape} or ({problem.num_parameters}, B), got {tuple(vectors.shape)}")
     columns = vectors.detach().to(problem.dtype).reshape(problem.num_parameters, -1)
     with torch.enable_grad(), differentiable_attention():
-        at = _evaluated(problem)
+        at = evaluated(problem)
         try:
             results = [product(at, list(problem.unflatten(column).values())) for column in columns.T]
         except torch.OutOfMemoryError:
@@ -107,7 +109,7 @@ def _products(problem: Problem, vectors: Tensor, product: Product) -> Tensor:
     return torch.stack(flat, 1).reshape(vectors.shape) if flat else columns.clone()
 
 
-def _evaluated(problem: Problem) -> Evaluated:
+def evaluated(problem: Problem) -> Evaluated:
     """Evaluate a copy of the model on all data, once, refusing what is differentiable only once.
 
     BackPACK takes gradients that autograd leaves out for zero. An operation marked as differentiable once cuts

@@ -35,21 +35,49 @@ def saved_quantities(problem: Problem, extension: BackpropExtension, seed: int =
     Raises:
         UnsupportedError: the extension does not support the problem, by this package's or BackPACK's own account.
     """
-    require_support(problem, extension)
-    name = type(extension).__name__
-    model, loss = copy.deepcopy(problem.model), copy.deepcopy(problem.loss)
-    inputs, targets = problem.inputs.detach().clone(), problem.targets.detach().clone()
-    try:
-        with _traceless(problem, seed):
-            extend(model), extend(loss)
-            with backpack(extension):
-                loss(model(inputs), targets).backward()
-        parameters = dict(model.named_parameters())
-        return {key: getattr(parameters[key], extension.savefield) for key in problem.parameters}
-    except torch.OutOfMemoryError:
-        raise
-    except FAILURES as error:  # NotImplementedError is a RuntimeError
-        raise UnsupportedError(f"BackPACK's {name} does not support {problem.name}: {error}") from error
+    return Extended(problem, extension).saved(seed)
+
+
+class Extended:
+    """A copy of model and loss with the hooks of BackPACK, made once for any number of backward passes.
+
+    Args:
+        problem: the problem.
+        extension: an instance of an extension of BackPACK.
+
+    Raises:
+        UnsupportedError: this package knows that the extension does not support the problem.
+    """
+
+    def __init__(self, problem: Problem, extension: BackpropExtension) -> None:
+        require_support(problem, extension)
+        self.problem, self.extension = problem, extension
+        self.model, self.loss = copy.deepcopy(problem.model), copy.deepcopy(problem.loss)
+        self.inputs, self.targets = problem.inputs.detach().clone(), problem.targets.detach().clone()
+        handles = len(CTX.hook_handles)
+        extend(self.model), extend(self.loss)
+        del CTX.hook_handles[handles:]  # hooks of these copies, which end with them
+        self.parameters = dict(self.model.named_parameters())
+
+    def saved(self, seed: int = 0) -> dict[str, Any]:
+        """As :func:`saved_quantities`: what one backward pass saves."""
+        try:
+            with _traceless(self.problem, seed), backpack(self.extension):
+                self.loss(self.model(self.inputs), self.targets).backward()
+            return {name: self._taken(name) for name in self.problem.parameters}
+        except torch.OutOfMemoryError:
+            raise
+        except FAILURES as error:  # NotImplementedError is a RuntimeError
+            name = type(self.extension).__name__
+            raise UnsupportedError(f"BackPACK's {name} does not support {self.problem.name}: {error}") from error
+
+    def _taken(self, name: str) -> Any:
+        """A saved value, which the parameter does not keep, nor its gradient."""
+        parameter = self.parameters[name]
+        value = getattr(parameter, self.extension.savefield)
+        delattr(parameter, self.extension.savefield)
+        parameter.grad = None
+        return value
 
 
 def drawn_seed(samples: int, generator: torch.Generator) -> int:

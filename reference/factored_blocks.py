@@ -1,7 +1,8 @@
 """A block-diagonal matrix whose blocks act on the rows and columns of weights."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -42,12 +43,17 @@ class FactoredBlocks(Curvature):
 
     Args:
         problem: the problem.
-        pieces: the blocks, which together hold every parameter once.
+        pieces: the blocks, which together hold every parameter once; gone through when they are first needed.
     """
 
-    def __init__(self, problem: Problem, pieces: Sequence[Block]) -> None:
+    def __init__(self, problem: Problem, pieces: Iterable[Block]) -> None:
         super().__init__(problem)
-        self.pieces = tuple(pieces)
+        self._pieces = pieces
+
+    @cached_property
+    def pieces(self) -> tuple[Block, ...]:
+        """The blocks."""
+        return tuple(self._pieces)
 
     def dense(self) -> Tensor:
         matrix = self.problem.vector.new_zeros(self.shape)

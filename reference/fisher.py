@@ -8,11 +8,12 @@ from torch import Tensor
 from fishergauge.reference.errors import UndefinedError
 from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.ggn import ggn
+from fishergauge.reference.linearization import linearized_terms
 from fishergauge.reference.problem import Problem
-from fishergauge.reference.terms import Terms, terms_of
+from fishergauge.reference.terms import Terms
 
 
-def fisher(problem: Problem, kind: Literal[1, 2] = 1) -> GaussNewton:
+def fisher(problem: Problem, kind: Literal[1, 2] = 1, terms: Terms | None = None) -> GaussNewton:
     r"""The exact Fisher information of the model's distribution of labels.
 
     .. math::
@@ -25,6 +26,7 @@ def fisher(problem: Problem, kind: Literal[1, 2] = 1) -> GaussNewton:
     Args:
         problem: K terms, P parameters; M is what the reduction divides by.
         kind: 1 or 2, the form.
+        terms: those of the problem, where they are evaluated already.
 
     Returns:
         An operator of shape (P, P); positive semi-definite and independent of the observed labels.
@@ -46,10 +48,10 @@ def fisher(problem: Problem, kind: Literal[1, 2] = 1) -> GaussNewton:
     """
     problem.likelihood.require_likelihood("the Fisher", problem.targets)
     if kind == 2:
-        return ggn(problem)  # the output Hessians of a log-likelihood do not depend on the label
+        return ggn(problem, terms)  # the output Hessians of a log-likelihood do not depend on the label
     if kind != 1:
         raise UndefinedError(f"the Fisher is of type 1 or 2, not {kind!r}")
-    terms = terms_of(problem)
+    terms = linearized_terms(problem) if terms is None else terms
     weights, labels = problem.likelihood.enumerate(terms.outputs)
     return GaussNewton(problem, terms, weights.T.sqrt()[:, :, None] * label_gradients(problem, terms, labels))
 

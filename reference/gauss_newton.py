@@ -1,12 +1,20 @@
 """Matrices of the form J' B J: one class for the GGN, the Fisher and its estimates."""
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from fishergauge.reference.curvature import Curvature, Per, block_slices, symmetrized
-from fishergauge.reference.jacobian import pull_back, push_forward, root_rows
+from fishergauge.reference.errors import UnsupportedError
+from fishergauge.reference.gram import gram_matrix
+from fishergauge.reference.jacobian import root_rows
+from fishergauge.reference.large_matrix import new_matrix
+from fishergauge.reference.layer_root import LayerRoots
+from fishergauge.reference.layer_rows import layer_rows
+from fishergauge.reference.layered import layered_blocks, layered_dense, layered_diagonal, layered_rows
+from fishergauge.reference.linearization import Linearization, linearization_of
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.terms import Terms
 
@@ -29,8 +37,52 @@ class GaussNewton(Curvature):
         self.terms = terms
         self.root = root
 
+    @cached_property
+    def _layered(self) -> LayerRoots | None:
+        """The root at the layers; None where some parameter belongs to no plain layer."""
+        try:
+            return LayerRoots(self.problem, self.terms, self.root)
+        except UnsupportedError:
+            return None
+
     def rows(self) -> Iterator[Tensor]:
         """The rows ``b' J / sqrt(M)``, in chunks ``(n, P)``; the matrix is the sum of their products."""
+        if self._layered is None:
+            yield from self._rows_by_samples()
+            return
+        for layers in self._layered:
+            yield from layer_rows(layers, self.shape[0])
+
+    def stacked_rows(self) -> Tensor:
+        """All rows at once, ``(K R, P)``: :meth:`rows` without their concatenation."""
+        return torch.cat(list(self.rows())) if self._layered is None else layered_rows(self._layered)
+
+    def dense(self) -> Tensor:
+        if self._layered is not None:
+            return layered_dense(self._layered)
+        return gram_matrix(self._rows_by_samples(), new_matrix(self.terms.outputs, self.shape[0]))
+
+    def diagonal(self) -> Tensor:
+        if self._layered is not None:
+            return layered_diagonal(self._layered)
+        diagonal = self.terms.outputs.new_zeros(self.shape[0])
+        for rows in self._rows_by_samples():
+            diagonal += rows.square_().sum(0)
+        return diagonal
+
+    def blocks(self, per: Per = "layer") -> dict[str, Tensor]:
+        slices = block_slices(self.problem, per)
+        if self._layered is not None:
+            return layered_blocks(self._layered, per)
+        sizes = {name: part.stop - part.start for name, part in slices.items()}
+        blocks = {name: self.terms.outputs.new_zeros(size, size) for name, size in sizes.items()}
+        for rows in self._rows_by_samples():
+            for name, part in slices.items():
+                torch.addmm(blocks[name], rows[:, part].T, rows[:, part], out=blocks[name])
+        return {name: symmetrized(block) for name, block in blocks.items()}
+
+    def _rows_by_samples(self) -> Iterator[Tensor]:
+        """The rows of any model, sample by sample through ``torch.func``."""
         outputs = self.terms.by_sample
         positions, width = outputs.shape[1:]
         scale = self.terms.divisor.rsqrt()
@@ -48,28 +100,12 @@ class GaussNewton(Curvature):
             first = part.stop
             yield scale * (self.root[part] @ jacobian).flatten(0, 1)
 
-    def dense(self) -> Tensor:
-        matrix = self.terms.outputs.new_zeros(self.shape)
-        for rows in self.rows():
-            torch.addmm(matrix, rows.T, rows, out=matrix)  # addmm_ escapes torch's FLOP counter
-        return symmetrized(matrix)
-
-    def diagonal(self) -> Tensor:
-        diagonal = self.terms.outputs.new_zeros(self.shape[0])
-        for rows in self.rows():
-            diagonal += rows.square_().sum(0)
-        return diagonal
-
-    def blocks(self, per: Per = "layer") -> dict[str, Tensor]:
-        slices = block_slices(self.problem, per)
-        sizes = {name: part.stop - part.start for name, part in slices.items()}
-        blocks = {name: self.terms.outputs.new_zeros(size, size) for name, size in sizes.items()}
-        for rows in self.rows():
-            for name, part in slices.items():
-                torch.addmm(blocks[name], rows[:, part].T, rows[:, part], out=blocks[name])
-        return {name: symmetrized(block) for name, block in blocks.items()}
+    @cached_property
+    def _linearization(self) -> Linearization:
+        """The derivatives of the outputs, kept from the first product on."""
+        return linearization_of(self.problem, self.terms)
 
     def _products(self, vectors: Tensor) -> Tensor:
-        pushed = push_forward(self.problem, self.terms.by_sample, vectors)
-        weighed = torch.einsum("krc,krd,bkd->bkc", self.root, self.root, pushed)
-        return pull_back(self.problem, weighed) / self.terms.divisor
+        pushed = self._linearization.push(vectors)
+        weighed = torch.einsum("krc,bkr->bkc", self.root, torch.einsum("krd,bkd->bkr", self.root, pushed))
+        return self._linearization.pull(weighed / self.terms.divisor)

@@ -1,11 +1,12 @@
 """The generalised Gauss-Newton matrix."""
 
 from fishergauge.reference.gauss_newton import GaussNewton
+from fishergauge.reference.linearization import linearized_terms
 from fishergauge.reference.problem import Problem
-from fishergauge.reference.terms import terms_of
+from fishergauge.reference.terms import Terms
 
 
-def ggn(problem: Problem) -> GaussNewton:
+def ggn(problem: Problem, terms: Terms | None = None) -> GaussNewton:
     r"""The generalised Gauss-Newton matrix of the objective.
 
     .. math:: G = \frac{1}{M} \sum_k J_k' H_k J_k
@@ -16,6 +17,7 @@ def ggn(problem: Problem) -> GaussNewton:
 
     Args:
         problem: K terms, P parameters; M is what the reduction divides by.
+        terms: its terms, where they are evaluated already.
 
     Returns:
         An operator of shape (P, P); positive semi-definite.
@@ -31,5 +33,5 @@ def ggn(problem: Problem) -> GaussNewton:
         Schraudolph, "Fast curvature matrix-vector products", Neural Computation 14 (2002), eq. 6;
         Martens, JMLR 21 (2020), sec. 8.
     """
-    terms = terms_of(problem)
+    terms = linearized_terms(problem) if terms is None else terms
     return GaussNewton(problem, terms, problem.likelihood.hessian_root(terms.outputs, terms.labels))

@@ -14,9 +14,10 @@ from fishergauge.reference.problem import Problem
 CHUNK_BYTES = 64 * 2**20
 
 Parameters = dict[str, Tensor]
+Evaluate = Callable[[Parameters], Tensor]
 
 
-def split_outputs(problem: Problem, inputs: Tensor) -> Callable[[Parameters], Tensor]:
+def split_outputs(problem: Problem, inputs: Tensor) -> Evaluate:
     """The terms of ``inputs`` as a function of the parameters: ``dict -> (N, T, C)``."""
 
     at = called_at(problem.model, list(problem.parameters))
@@ -96,9 +97,9 @@ def _rows(problem: Problem, inputs: Tensor, outputs: Tensor, cotangents: Tensor)
             values, rows = vmap(evaluate_one)(inputs, cotangents)
         except RuntimeError:  # no batching rule; a model that fails anyway fails again below
             rows = None
-        if rows is None or (_same(values, outputs) and not _add_up(problem, inputs, cotangents, rows)):
+        if rows is None or (same_outputs(values, outputs) and not _add_up(problem, inputs, cotangents, rows)):
             values, rows = (torch.stack(z) for z in zip(*map(evaluate_one, inputs, cotangents), strict=True))
-    if not _same(values, outputs):
+    if not same_outputs(values, outputs):
         raise ProblemError(
             "the model mixes samples, or its outputs are random: one sample alone gives other outputs than within its "
             "batch, so that no sample has a gradient of its own"
@@ -118,7 +119,7 @@ def _one_sample(problem: Problem) -> Callable[[Tensor, Tensor], tuple[Tensor, Te
     return evaluate
 
 
-def _same(values: Tensor, outputs: Tensor) -> bool:
+def same_outputs(values: Tensor, outputs: Tensor) -> bool:
     """Whether outputs agree to half the digits."""
     tolerance = torch.finfo(outputs.dtype).eps ** 0.5
     return bool(((values - outputs).abs() <= tolerance * (1 + outputs.abs().max())).all())
@@ -156,13 +157,21 @@ def pull_back(problem: Problem, cotangents: Tensor) -> Tensor:
     Returns:
         ``(P,)`` or ``(B, P)``.
     """
+    evaluate, parameters = split_outputs(problem, problem.inputs), detached(problem)
+    if cotangents.ndim == 2:
+        return pulled_back(evaluate, parameters, cotangents[None])[0]
+    return pulled_back(evaluate, parameters, cotangents)
+
+
+def pulled_back(evaluate: Evaluate, parameters: Parameters, cotangents: Tensor) -> Tensor:
+    """The products of :func:`pull_back` at given parameters: ``(B, K, C)`` to ``(B, P)``; differentiable in the vectors."""
     with differentiable_attention():
-        value, pull = differentiated(split_outputs(problem, problem.inputs), detached(problem))
+        value, pull = differentiated(evaluate, parameters)
 
         def product(u: Tensor) -> Tensor:
             return torch.cat([g.reshape(-1) for g in pull(u.reshape(value.shape))[0].values()])
 
-        return vmap(product)(cotangents) if cotangents.ndim == 3 else product(cotangents)
+        return vmap(product)(cotangents) if len(cotangents) > 1 else product(cotangents[0])[None]
 
 
 def push_forward(problem: Problem, outputs: Tensor, vectors: Tensor) -> Tensor:
@@ -179,14 +188,19 @@ def push_forward(problem: Problem, outputs: Tensor, vectors: Tensor) -> Tensor:
     Returns:
         ``(B, K, C)``.
     """
-    evaluate, parameters = split_outputs(problem, problem.inputs), detached(problem)
+    named = vmap(problem.unflatten)(vectors)
+    return pushed_forward(split_outputs(problem, problem.inputs), detached(problem), outputs, named)
+
+
+def pushed_forward(evaluate: Evaluate, parameters: Parameters, outputs: Tensor, vectors: Parameters) -> Tensor:
+    """The products of :func:`push_forward` at given parameters, with vectors by name; differentiable in the vectors."""
 
     def transposed(u: Tensor) -> Parameters:
         gradients: Parameters = differentiated(evaluate, parameters)[1](u)[0]
         return gradients
 
-    def product(v: Tensor) -> Tensor:
-        result: Tensor = push(problem.unflatten(v))[0]
+    def product(v: Parameters) -> Tensor:
+        result: Tensor = push(v)[0]
         return result
 
     with differentiable_attention():

@@ -1,14 +1,13 @@
 """Kronecker-factored approximate curvature (K-FAC) from exact factors."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from fishergauge.reference.curvature import symmetrized
 from fishergauge.reference.empirical_fisher import empirical_fisher
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.factored_blocks import Block, FactoredBlocks, grouped, kept, parameter_index
@@ -17,12 +16,27 @@ from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.ggn import ggn
 from fishergauge.reference.layer_statistics import Layer, LayerStatistics
 from fishergauge.reference.problem import Problem
+from fishergauge.reference.second_moment import add_outer_products, mirrored
+from fishergauge.reference.terms import Terms
 
 KfacTarget = Literal["fisher", "ggn", "empirical-fisher"]
 BiasMode = Literal["joint", "separate"]
 SharingMode = Literal["expand", "reduce"]
 
-TARGETS = {"fisher": fisher, "ggn": ggn, "empirical-fisher": empirical_fisher}
+
+class Target(Protocol):
+    """A function that makes one of the matrices."""
+
+    def __call__(self, problem: Problem, *, terms: Terms | None = None) -> GaussNewton:
+        """The matrix, at terms that are evaluated by default."""
+
+
+def _fisher_from_hessians(problem: Problem, *, terms: Terms | None = None) -> GaussNewton:
+    """The Fisher of type 2, which is that of type 1 by fewer vectors: a gradient at each label and a root have one sum."""
+    return fisher(problem, 2, terms)
+
+
+TARGETS: dict[str, Target] = {"fisher": _fisher_from_hessians, "ggn": ggn, "empirical-fisher": empirical_fisher}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,14 +111,21 @@ def kfac(
     """
     require(bias, ("joint", "separate"), "bias")
     require(sharing, ("expand", "reduce"), "sharing")
-    matrix = gauss_newton_of(problem, target) if root_of is None else root_of
-    return KroneckerFactored(problem, kronecker_blocks(matrix, LayerStatistics(problem, matrix.terms), bias, sharing))
+    if root_of is None:
+        require(target, tuple(TARGETS), "target")
+        if target == "fisher":
+            problem.likelihood.require_likelihood("the Fisher", problem.targets)
+        statistics = LayerStatistics(problem)
+        root_of = gauss_newton_of(problem, target, statistics.terms)  # of the same evaluation of the model
+    else:
+        statistics = LayerStatistics(problem, root_of.terms)
+    return KroneckerFactored(problem, kronecker_blocks(root_of, statistics, bias, sharing))
 
 
-def gauss_newton_of(problem: Problem, target: KfacTarget) -> GaussNewton:
-    """The matrix of that name, not yet formed."""
+def gauss_newton_of(problem: Problem, target: KfacTarget, terms: Terms | None = None) -> GaussNewton:
+    """The matrix of that name, not yet formed; at these terms, if the model was evaluated already."""
     require(target, tuple(TARGETS), "target")
-    return TARGETS[target](problem)
+    return TARGETS[target](problem, terms=terms)
 
 
 def require(value: str, allowed: tuple[str, ...], what: str) -> None:
@@ -117,16 +138,17 @@ def kronecker_blocks(
     matrix: GaussNewton, statistics: LayerStatistics, bias: BiasMode, sharing: SharingMode
 ) -> dict[str, KroneckerBlock]:
     """The factors of every layer, from the output-space root of a matrix."""
-    outputs = {name: matrix.root.new_zeros(layer.width, layer.width) for name, layer in statistics.layers.items()}
-    for gradients in statistics.gradients(matrix.root):
+    outputs = {name: matrix.root.new_empty(layer.width, layer.width) for name, layer in statistics.layers.items()}
+    scale = 1 / float(matrix.terms.divisor)
+    for place, gradients in enumerate(statistics.gradients_in_turn(matrix.root)):
         for name, g in gradients.items():
-            rows = (g.sum(2) if sharing == "reduce" else g).flatten(0, -2)
-            outputs[name] += rows.T @ rows
+            columns = (g.sum(2) if sharing == "reduce" else g).movedim(-1, 0).flatten(1)
+            add_outer_products(outputs[name], columns, scale, keep=float(place > 0))
     blocks = {}
     for name, layer in statistics.layers.items():
         joint = bias == "joint" and layer.weight is not None and layer.bias is not None
-        inputs = _second_moment(block_inputs(layer, joint), statistics.counted(name), sharing)
-        output_factor = symmetrized(outputs[name]) / matrix.terms.divisor
+        inputs = _input_factor(layer, joint, statistics.counted(name), sharing)
+        output_factor = mirrored(outputs[name])
         blocks[name] = KroneckerBlock(name, inputs, output_factor, joint, layer.weight, layer.bias)
     return blocks
 
@@ -139,15 +161,30 @@ def block_inputs(layer: Layer, joint: bool) -> Tensor:
     return torch.cat([layer.inputs, ones], -1) if joint else layer.inputs
 
 
-def _second_moment(inputs: Tensor, counted: Tensor, sharing: SharingMode) -> Tensor:
+def _input_factor(layer: Layer, joint: bool, counted: Tensor, sharing: SharingMode) -> Tensor:
     """A: the mean of products over the positions, or over the samples, that count."""
+    columns = _counted_columns(layer.inputs, counted, sharing)
+    width = 0 if layer.weight is None else len(columns)
+    one = 1 if joint or layer.weight is None else 0  # the input of a joint bias, or of a layer without a weight
+    factor = columns.new_empty(width + one, width + one)
+    scale = 1 / max(1, columns.shape[1])
+    add_outer_products(factor[:width, :width], columns[:width], scale, keep=0.0)
+    if one:
+        factor[:width, width] = scale * columns[:width].sum(1)
+        factor[width, width] = scale * columns.shape[1]
+    return mirrored(factor)
+
+
+def _counted_columns(inputs: Tensor, counted: Tensor, sharing: SharingMode) -> Tensor:
+    """The inputs at each position that counts, or their means for each sample, ``(D_in, n)``."""
+    everywhere = bool(counted.all())
     if sharing == "expand":
-        rows = inputs[counted]
-    else:
-        weights = counted.to(inputs.dtype)
-        weights = weights / weights.sum(1, keepdim=True).clamp(min=1)
-        rows = torch.einsum("nt,nti->ni", weights, inputs)[counted.any(1)]
-    return symmetrized(rows.T @ rows) / max(1, len(rows))
+        return inputs.movedim(-1, 0).flatten(1) if everywhere else inputs[counted].T
+    if everywhere:
+        return inputs.mean(1).T
+    weights = counted.to(inputs.dtype)
+    weights = weights / weights.sum(1, keepdim=True).clamp(min=1)
+    return torch.einsum("nt,nti->ni", weights, inputs)[counted.any(1)].T
 
 
 class Kronecker(Block):
@@ -210,14 +247,19 @@ class KroneckerFactored(FactoredBlocks):
 
     def __init__(self, problem: Problem, factors: Mapping[str, KroneckerBlock]) -> None:
         self.factors = dict(factors)
+        super().__init__(problem, self._blocks(problem))
+
+    @property
+    def kronecker(self) -> tuple[Kronecker, ...]:
+        """The blocks, by layer or by parameter."""
+        return self.pieces  # type: ignore[return-value]
+
+    def _blocks(self, problem: Problem) -> Iterator[Kronecker]:
         index = parameter_index(problem)
-        pieces: list[Kronecker] = []
         for block in self.factors.values():
             for names in grouped(block.weight, block.bias, block.joint):
                 inputs = None if names == [block.bias] else block.input_factor
-                pieces.append(Kronecker(torch.cat([index[name] for name in names], 1), block.output_factor, inputs))
-        super().__init__(problem, pieces)
-        self.kronecker = tuple(pieces)
+                yield Kronecker(torch.cat([index[name] for name in names], 1), block.output_factor, inputs)
 
     def solve(self, vector: Tensor, damping: float = 0.0, pi: bool = True) -> Tensor:
         r"""The inverse with factored damping, applied to a vector.

@@ -1,25 +1,20 @@
 """What Kronecker factorisations are made of: the inputs of each layer, and gradients at its outputs."""
 
-import copy
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 
 from fishergauge.reference.errors import ProblemError, UnsupportedError
-from fishergauge.reference.evaluation import differentiable_attention
-from fishergauge.reference.patches import patches
+from fishergauge.reference.layer_calls import LayerCalls, check_layout, where
+from fishergauge.reference.parameter_uses import ParameterUses, is_bare
 from fishergauge.reference.problem import Problem
 from fishergauge.reference.terms import Terms, terms_of
 
 FORWARDS = (nn.Linear.forward, nn.Conv1d.forward, nn.Conv2d.forward, nn.Conv3d.forward)
 KNOWN = "the weights and biases of Linear, Conv1d, Conv2d and Conv3d, each used once"
-
-Calls = dict[str, list[tuple[Tensor, Tensor]]]
-Evaluation = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +43,10 @@ class LayerStatistics:
     A layer maps :math:`a_t \mapsto W a_t + b` at each of its positions t. With :math:`g_{kt}` the gradient of
     :math:`u' z_k` with respect to the layer's output at position t, the gradient with respect to W is
     :math:`\sum_t g_{kt} a_t'` and that with respect to b is :math:`\sum_t g_{kt}`; the constructor verifies
-    this against a backward pass, so that no use of a weight escapes.
+    that each parameter acts by the one call of its layer alone, so that no use of a weight escapes.
+
+    The model is evaluated once, at a copy of its parameters, and once more on one sample. The inputs of the layers may
+    share memory with the data and with each other: do not write into them.
 
     Args:
         problem: whose parameters all belong to ``Linear`` or ungrouped convolutions, used once.
@@ -67,20 +65,32 @@ class LayerStatistics:
     """
 
     def __init__(self, problem: Problem, terms: Terms | None = None) -> None:
+        if torch._C._are_functorch_transforms_active():
+            raise UnsupportedError("layer statistics cannot be taken inside a transform of torch.func; take them outside")
         self.problem = problem
-        self.terms = terms_of(problem) if terms is None else terms
+        self._modules = _linear_modules(problem)
+        self._parameters = {name: p.detach().clone().requires_grad_() for name, p in problem.parameters.items()}
+        calls, alone = LayerCalls(problem.model, self._modules, self._parameters), None
+        with calls.noted():
+            if problem.num_samples > 1:
+                with torch.no_grad():
+                    alone = calls.evaluate(problem.inputs[:1])
+            with torch.enable_grad():
+                whole = calls.evaluate(problem.inputs)
+                self._split = problem.likelihood.split(whole.outputs)
+        if alone is not None:
+            check_layout(alone, whole)
+        self._places, self._shapes = whole.places, whole.shapes
+        self.layers = {name: self._layer(name, inputs) for name, inputs in whole.inputs.items()}
+        self.terms = terms_of(problem, whole.outputs) if terms is None else terms
         present = problem.likelihood.present(self.terms.labels)
         self.present = present.reshape(problem.num_samples, self.terms.per_sample)
-        model = copy.deepcopy(problem.model)
-        modules = _linear_modules(problem, model)
-        calls = _record(modules)
-        first = _evaluate(problem, model, problem.inputs[:1], calls) if problem.num_samples > 1 else None
-        self._split, self._outputs, inputs = _evaluate(problem, model, problem.inputs, calls)
-        if first is not None:
-            _check_layout(first[2], inputs)
-        self._modules = modules
-        self.layers = {name: _layer(problem, name, module, inputs[name]) for name, module in modules.items()}
         self._check_uses()
+
+    def _layer(self, name: str, inputs: Tensor) -> Layer:
+        prefix = f"{name}." if name else ""
+        weight, bias = (f"{prefix}{part}" if f"{prefix}{part}" in self._parameters else None for part in ("weight", "bias"))
+        return Layer(name, weight, bias, inputs, len(self._modules[name].weight))  # type: ignore[arg-type]
 
     def counted(self, name: str) -> Tensor:
         """Which positions of a layer count, ``(N, T)`` of bool: masked terms are absent.
@@ -105,137 +115,114 @@ class LayerStatistics:
         Raises:
             ProblemError: the root does not fit the terms.
         """
+        for term, vectors in self._by_term(root):
+            if len(vectors) > vectors.shape[2]:
+                yield self._through_jacobian(term, vectors)
+            else:
+                yield self._stacked(term, vectors)
+
+    def gradients_in_turn(self, root: Tensor) -> Iterator[dict[str, Tensor]]:
+        """The same as :meth:`gradients`, a vector at a time where that takes no more passes: for sums over all of them.
+
+        What a pass gives is then used while it is in the cache, and held beside no other.
+
+        Args:
+            root: ``(K, R, C)``.
+
+        Yields:
+            By layer ``(r, N, positions, D_out)``, for some of the vectors of one term of all samples.
+
+        Raises:
+            ProblemError: the root does not fit the terms.
+        """
+        for term, vectors in self._by_term(root):
+            if len(vectors) > vectors.shape[2]:
+                yield self._through_jacobian(term, vectors)
+                continue
+            for vector in vectors:
+                yield {name: part[None] for name, part in self._pulled(term, vector).items()}
+
+    def _by_term(self, root: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """The vectors of the first, second, ... term of all samples, ``(R, N, C)``."""
         samples, terms, width = self._split.shape
         if root.ndim != 3 or root.shape[0] != samples * terms or root.shape[2] != width:
             raise ProblemError(f"expected a root ({samples * terms}, R, {width}), got {tuple(root.shape)}")
         by_term = root.reshape(samples, terms, -1, width)
         for term in range(terms):
-            vectors = by_term[:, term].movedim(1, 0)
-            if len(vectors) <= width:
-                yield self._pulled(term, vectors)
-                continue
-            # more vectors than outputs: fewer backward passes by way of the unit vectors
-            unit = torch.eye(width, dtype=root.dtype, device=root.device)[:, None].expand(width, samples, width)
-            jacobian = self._pulled(term, unit)
-            yield {name: torch.einsum("rnc,cnto->rnto", vectors, part) for name, part in jacobian.items()}
+            yield term, by_term[:, term].movedim(1, 0)
 
-    def _pulled(self, term: int, vectors: Tensor) -> dict[str, Tensor]:
+    def _through_jacobian(self, term: int, vectors: Tensor) -> dict[str, Tensor]:
+        """More vectors than outputs, ``(R, N, C)``: fewer backward passes by way of the unit vectors."""
+        width = vectors.shape[2]
+        unit = torch.eye(width, dtype=vectors.dtype, device=vectors.device)[:, None].expand(width, vectors.shape[1], width)
+        jacobian = self._stacked(term, unit)
+        return {name: torch.einsum("rnc,cnto->rnto", vectors, part) for name, part in jacobian.items()}
+
+    def _stacked(self, term: int, vectors: Tensor) -> dict[str, Tensor]:
         """Vectors ``(R, N, C)`` at one term of each sample, by layer ``(R, N, positions, D_out)``."""
-        rows = []
-        for vector in vectors:
-            cotangent = torch.zeros_like(self._split)
-            cotangent[:, term] = vector
-            rows.append(self._backward(cotangent, list(self._outputs.values())))
-        by_layer = zip(self.layers, zip(*rows, strict=True), strict=True)
-        return {name: self._by_position(name, torch.stack(part)) for name, part in by_layer}
+        pulled = [self._pulled(term, vector) for vector in vectors]
+        return {name: torch.stack([part[name] for part in pulled]) for name in self.layers}
 
-    def _by_position(self, name: str, gradients: Tensor) -> Tensor:
-        """Gradients shaped like the layer's output, ``(R, ...)``, as ``(R, N, positions, D_out)``."""
+    def _pulled(self, term: int, vector: Tensor) -> dict[str, Tensor]:
+        """A vector ``(N, C)`` at one term of each sample, by layer ``(N, positions, D_out)``."""
+        cotangent = torch.zeros_like(self._split)
+        cotangent[:, term] = vector
+        gradients = self._backward(cotangent, [self._places[name] for name in self.layers])
+        return {name: self._by_position(name, g) for name, g in zip(self.layers, gradients, strict=True)}
+
+    def _by_position(self, name: str, gradient: Tensor | None) -> Tensor:
+        """A gradient shaped like the layer's output as ``(N, positions, D_out)``."""
+        if gradient is None:
+            gradient = self._split.new_zeros(self._shapes[name])
         if not isinstance(self._modules[name], nn.Linear):
-            gradients = gradients.flatten(3).mT
+            gradient = gradient.flatten(2).mT
         samples, positions, _ = self.layers[name].inputs.shape
-        return gradients.reshape(len(gradients), samples, positions, self.layers[name].width)
+        return gradient.reshape(samples, positions, self.layers[name].width)
 
-    def _backward(self, cotangent: Tensor, places: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def _backward(self, cotangent: Tensor, places: Sequence[Tensor | GradientEdge]) -> Sequence[Tensor | None]:
         """One backward pass from the terms to ``places``; the graph is kept."""
-        with differentiable_attention():
-            return torch.autograd.grad(
-                self._split, places, cotangent, retain_graph=True, allow_unused=True, materialize_grads=True
-            )
+        return torch.autograd.grad(self._split, places, cotangent, retain_graph=True, allow_unused=True)  # type: ignore[arg-type]
 
     def _check_uses(self) -> None:
-        """Refuse a parameter whose gradient is not that of its layer alone."""
-        cotangent = torch.arange(self._split.numel(), device=self._split.device).to(self._split.dtype).cos()
-        places, wanted = list(self._outputs.values()), []
+        """Refuse a parameter that does anything but what its layer does with it."""
+        uses = ParameterUses(self._split)
         for layer in self.layers.values():
-            wanted += [(layer, part) for part in ("weight", "bias") if getattr(layer, part) is not None]
-        places += [getattr(self._modules[layer.name], part) for layer, part in wanted]
-        gradients = self._backward(cotangent.view_as(self._split), places)
-        at_layers = {name: self._by_position(name, g[None])[0] for name, g in zip(self.layers, gradients, strict=False)}
-        for (layer, part), direct in zip(wanted, gradients[len(self.layers) :], strict=True):
-            g = at_layers[layer.name]
-            a = layer.inputs if part == "weight" else torch.ones_like(layer.inputs[..., :1])
-            deviation = (torch.einsum("nto,nti->oi", g, a) - direct.reshape(layer.width, -1)).norm()
-            if not bool(deviation <= torch.finfo(g.dtype).eps ** 0.5 * g.norm() * a.norm()):
-                raise UnsupportedError(
-                    f"the {part} of {_where(layer.name)} acts on the outputs by another way than its own forward pass; "
-                    f"layer statistics cover {KNOWN}"
-                )
+            own_uses = int(self._places[layer.name].node in uses)
+            bare = is_bare(self._modules[layer.name])
+            for part, name in (("weight", layer.weight), ("bias", layer.bias)):
+                if name is None:
+                    continue
+                parameter = self._parameters[name]
+                if uses.count(parameter) > own_uses or not (bare or self._acts_linearly(layer, parameter)):
+                    raise UnsupportedError(
+                        f"the {part} of {where(layer.name)} acts on the outputs by another way than its own forward pass; "
+                        f"layer statistics cover {KNOWN}"
+                    )
+
+    def _acts_linearly(self, layer: Layer, parameter: Tensor) -> bool:
+        """Whether the gradient of a weight or bias, at fixed vectors, is what its layer's inputs and gradients make of it."""
+        cotangent = torch.arange(self._split.numel(), device=self._split.device).to(self._split.dtype).cos()
+        pulled, direct = self._backward(cotangent.view_as(self._split), [self._places[layer.name], parameter])
+        g = self._by_position(layer.name, pulled)
+        a = layer.inputs if parameter.ndim > 1 else torch.ones_like(layer.inputs[..., :1])
+        direct = torch.zeros_like(parameter) if direct is None else direct
+        deviation = (torch.einsum("nto,nti->oi", g, a) - direct.reshape(layer.width, -1)).norm()
+        return bool(deviation <= torch.finfo(g.dtype).eps ** 0.5 * g.norm() * a.norm())
 
 
-def _linear_modules(problem: Problem, model: nn.Module) -> dict[str, nn.Module]:
-    """The modules of ``model`` that own the trained parameters, in order; refuses those that are no plain linear map."""
+def _linear_modules(problem: Problem) -> dict[str, nn.Module]:
+    """The modules that own the trained parameters, in order; refuses those that are no plain linear map."""
     everywhere = [id(parameter) for _, parameter in problem.model.named_parameters(remove_duplicate=False)]
     modules: dict[str, nn.Module] = {}
     for name, parameter in problem.parameters.items():
         owner = name.rpartition(".")[0]
-        module = model.get_submodule(owner)
-        where = f"{_where(owner)} ({type(module).__name__})"
+        module = problem.model.get_submodule(owner)
+        owned = f"{where(owner)} ({type(module).__name__})"
         if type(module).forward not in FORWARDS:
-            raise UnsupportedError(f"{where} owns the trained {name}; layer statistics cover {KNOWN}; freeze the others")
+            raise UnsupportedError(f"{owned} owns the trained {name}; layer statistics cover {KNOWN}; freeze the others")
         if everywhere.count(id(parameter)) > 1:
             raise UnsupportedError(f"{name} is tied: several modules use it, so that it has no input of its own; untie it")
         if getattr(module, "groups", 1) > 1:
-            raise UnsupportedError(f"{where} has groups={module.groups}; layer statistics cover convolutions with groups=1")
+            raise UnsupportedError(f"{owned} has groups={module.groups}; layer statistics cover convolutions with groups=1")
         modules[owner] = module
     return modules
-
-
-def _record(modules: dict[str, nn.Module]) -> Calls:
-    """Let each module note its inputs and outputs at each call."""
-    calls: Calls = {name: [] for name in modules}
-
-    def note(name: str) -> Any:
-        def hook(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor], output: Tensor) -> Tensor:
-            inputs = args[0] if args else kwargs["input"]
-            calls[name].append((inputs.detach().clone(), output))
-            return output.clone()  # what follows may work in place
-
-        return hook
-
-    for name, module in modules.items():
-        module.register_forward_hook(note(name), with_kwargs=True)
-    return calls
-
-
-def _evaluate(problem: Problem, model: nn.Module, inputs: Tensor, calls: Calls) -> Evaluation:
-    """Terms ``(n, T, C)`` of some inputs, and by layer its outputs and its inputs ``(n, positions, D_in)``."""
-    with torch.enable_grad(), differentiable_attention():
-        split = problem.likelihood.split(model(inputs.detach()))
-    outputs, vectors = {}, {}
-    for name, noted in calls.items():
-        if len(noted) != 1:
-            raise UnsupportedError(f"{_where(name)} is used {len(noted)} times in a forward pass; it must be used once")
-        module = model.get_submodule(name)
-        entered, outputs[name] = noted.pop()
-        if not isinstance(module, nn.Linear) and entered.ndim != module.weight.ndim:
-            raise UnsupportedError(f"{_where(name)} is applied without a batch axis; give it inputs (N, C, ...)")
-        if len(entered) % len(inputs):
-            raise UnsupportedError(_layout(name))
-        rows = entered if isinstance(module, nn.Linear) else patches(module, entered)
-        vectors[name] = rows.reshape(len(inputs), -1, rows.shape[-1])
-    return split, outputs, vectors
-
-
-def _check_layout(alone: dict[str, Tensor], together: dict[str, Tensor]) -> None:
-    """Refuse a layer whose first axis is not that of the samples: one alone must enter it as it does within the batch."""
-    for name, one in alone.items():
-        tolerance = math.sqrt(torch.finfo(one.dtype).eps) * (1 + float(one.abs().max()))
-        same = one.shape[1:] == together[name].shape[1:] and bool(((one[0] - together[name][0]).abs() <= tolerance).all())
-        if not same:
-            raise UnsupportedError(_layout(name))
-
-
-def _layer(problem: Problem, name: str, module: nn.Module, inputs: Tensor) -> Layer:
-    """The layer of a module."""
-    prefix = f"{name}." if name else ""
-    trained = [f"{prefix}{part}" if f"{prefix}{part}" in problem.parameters else None for part in ("weight", "bias")]
-    return Layer(name, trained[0], trained[1], inputs, len(module.weight))  # type: ignore[arg-type]
-
-
-def _layout(name: str) -> str:
-    return f"the first axis of what enters {_where(name)} does not count the samples; put the samples first"
-
-
-def _where(name: str) -> str:
-    return name or "the model"

@@ -7,8 +7,8 @@ import torch
 from fishergauge.reference.errors import UndefinedError
 from fishergauge.reference.fisher import label_gradients
 from fishergauge.reference.gauss_newton import GaussNewton
+from fishergauge.reference.linearization import linearized_terms
 from fishergauge.reference.problem import Problem
-from fishergauge.reference.terms import terms_of
 
 
 def monte_carlo_fisher(problem: Problem, samples: int, generator: torch.Generator) -> GaussNewton:
@@ -38,6 +38,6 @@ def monte_carlo_fisher(problem: Problem, samples: int, generator: torch.Generato
     if samples < 1:
         raise UndefinedError(f"a Monte-Carlo estimate needs at least one sample, not {samples}")
     problem.likelihood.require_likelihood("the Monte-Carlo Fisher", problem.targets)
-    terms = terms_of(problem)
+    terms = linearized_terms(problem)
     labels = problem.likelihood.sample(terms.outputs, samples, generator)
     return GaussNewton(problem, terms, label_gradients(problem, terms, labels) / math.sqrt(samples))

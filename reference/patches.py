@@ -1,5 +1,6 @@
 """What enters a convolution at each of its output positions."""
 
+import math
 from itertools import chain
 
 from torch import Tensor, nn
@@ -16,7 +17,8 @@ def patches(module: nn.Module, inputs: Tensor) -> Tensor:
         inputs: ``(N, C, ...)``.
 
     Returns:
-        ``(N, T, D)``, positions row-major, D in the order of the columns of ``weight.flatten(1)``.
+        ``(N, T, D)``, positions row-major, D in the order of the columns of ``weight.flatten(1)``; the same entry of all
+        patches lies together in memory.
 
     Example:
         >>> import torch
@@ -34,8 +36,9 @@ def patches(module: nn.Module, inputs: Tensor) -> Tensor:
         padded = padded.unfold(2 + axis, dilation * (size - 1) + 1, stride)[..., ::dilation]
     axes = len(module.kernel_size)
     positions, kernel = range(2, 2 + axes), range(2 + axes, 2 + 2 * axes)
-    ordered = padded.permute(0, *positions, 1, *kernel)
-    return ordered.flatten(1 + axes).flatten(1, axes)
+    by_entry = padded.permute(1, *kernel, 0, *positions)  # positions last: whole rows are copied
+    columns = by_entry.reshape(-1, len(inputs), math.prod(by_entry.shape[-axes:]))
+    return columns.permute(1, 2, 0)
 
 
 def _padding(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> list[int]:

@@ -4,7 +4,13 @@ import torch
 from torch import Tensor
 
 from fishergauge.reference.errors import ProblemError
-from fishergauge.reference.kronecker_sum import sum_of_kronecker_products
+from fishergauge.reference.kronecker_sum import (
+    packed_positions,
+    packed_products,
+    packed_sum,
+    sum_of_kronecker_products,
+    unpacked,
+)
 from fishergauge.reference.stable_exponential import complements
 
 
@@ -12,6 +18,10 @@ def softmax_regression_fisher(inputs: Tensor, logits: Tensor) -> Tensor:
     r"""The exact Fisher, which equals GGN and Hessian.
 
     .. math:: F = \frac{1}{N} \sum_n (\mathrm{diag}(p_n) - p_n p_n') \otimes x_n x_n', \quad p_n = \mathrm{softmax}(W x_n)
+
+    The covariance is a sum over pairs of labels, :math:`\sum_{c < e} p_c p_e (e_c - e_e) (e_c - e_e)'`: the blocks off the
+    diagonal hold :math:`-p_c p_e`, and a block on it is the sum of the others in its row, negated, without cancellation.
+    One product of packed triangles gives them: N C (C - 1) D (D + 1) / 2 floating-point operations.
 
     Args:
         inputs: x, ``(N, D)``; append a column of ones for a bias joined to the weight.
@@ -33,17 +43,17 @@ def softmax_regression_fisher(inputs: Tensor, logits: Tensor) -> Tensor:
         Mathematics 44 (1992), eq. 2.5.
     """
     _check(inputs, logits)
-    rows, columns = torch.triu_indices(logits.shape[1], logits.shape[1], device=logits.device)
-    on_diagonal = (rows == columns).nonzero()[:, 0]
+    classes = logits.shape[1]
 
-    def packed_covariances(part: slice) -> Tensor:
-        p = logits[part].T.softmax(0)
-        packed = p[rows]
-        packed *= p[columns].neg_()
-        packed[on_diagonal] = p * complements(p.T).T  # p (1 - p) without cancellation
-        return packed
+    def pairs(part: slice) -> Tensor:
+        p = logits[part].T.contiguous().softmax(0)
+        return packed_products(p, 0)[classes:]  # without the squares, which come first
 
-    return sum_of_kronecker_products(packed_covariances, inputs).div_(len(inputs))
+    between = packed_sum(pairs, inputs).div_(len(inputs))
+    positions = packed_positions(classes, logits.device)
+    no_squares = between.new_zeros(classes, between.shape[1])
+    within = torch.cat([no_squares, between])[positions].sum(1)
+    return unpacked(torch.cat([within, between.neg()]), positions)
 
 
 def softmax_regression_empirical_fisher(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
@@ -66,15 +76,12 @@ def softmax_regression_empirical_fisher(inputs: Tensor, logits: Tensor, labels: 
         Kunstner, Balles and Hennig, NeurIPS 2019, eq. 3.
     """
     _check(inputs, logits)
-    rows, columns = torch.triu_indices(logits.shape[1], logits.shape[1], device=logits.device)
 
     def packed_outer_products(part: slice) -> Tensor:
-        residuals = _residuals(logits[part], labels[part]).T.contiguous()
-        packed = residuals[rows]
-        packed *= residuals[columns]
-        return packed
+        return packed_products(_residuals(logits[part], labels[part]), 0)
 
-    return sum_of_kronecker_products(packed_outer_products, inputs).div_(len(inputs))
+    positions = packed_positions(logits.shape[1], logits.device)
+    return sum_of_kronecker_products(packed_outer_products, inputs, positions).div_(len(inputs))
 
 
 def softmax_regression_kfac(inputs: Tensor, logits: Tensor) -> Tensor:
@@ -119,14 +126,15 @@ def softmax_regression_gradient(inputs: Tensor, logits: Tensor, labels: Tensor) 
         ProblemError: the shapes do not fit.
     """
     _check(inputs, logits)
-    return (_residuals(logits, labels).T @ inputs).div_(len(inputs)).reshape(-1)
+    return (_residuals(logits, labels) @ inputs).div_(len(inputs)).reshape(-1)
 
 
 def _residuals(logits: Tensor, labels: Tensor) -> Tensor:
-    """p - e_y: ``(N, C)``, its negative entry as the sum of the others."""
-    p = logits.softmax(-1)
-    index = labels[:, None]
-    return p.scatter(1, index, -complements(p).gather(1, index))
+    """p - e_y, one column a sample: ``(C, N)``, its negative entry as the sum of the others."""
+    p = logits.T.contiguous().softmax(0)  # labels first: the samples are contiguous
+    index = labels[None]
+    others = p.scatter(0, index, 0)
+    return others.scatter(0, index, -others.sum(0, keepdim=True))
 
 
 def _check(inputs: Tensor, logits: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``fishergauge check`` and its companions, ``fishergauge spectrum`` and ``fishergauge reproduce``."""
+"""The command line: ``fishergauge check`` and its companions, ``spectrum``, ``bench`` and ``reproduce``."""
 
 import argparse
 import os
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fishergauge.reports import (
     accept_command,
+    bench_command,
     check_command,
     compare_command,
     list_commands,
@@ -34,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     list_commands.add_parsers(commands)
     selftest_command.add_parser(commands)
     spectrum_command.add_parser(commands)
+    bench_command.add_parser(commands)
     _add_reproduce(commands)
     return root
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fishergauge.reports.cell import Cell, Record
-from fishergauge.reports.cost import Comparison, Cost, measure, peak_bytes, seconds
+from fishergauge.reports.cost import Comparison, Cost, measure, seconds
 from fishergauge.reports.cuda_draws import cuda_data
 from fishergauge.reports.data import DataSet, load
 from fishergauge.reports.e1_corrected import SMALL, matched_e1
@@ -18,6 +18,7 @@ from fishergauge.reports.ledger import LedgerEntry
 from fishergauge.reports.natural_gradient import both_directions
 from fishergauge.reports.notebook_e1 import kl_reported, notebook_e1
 from fishergauge.reports.options import Options
+from fishergauge.suites.benchmarks.memory import peak_bytes
 
 SEEDS = 10
 

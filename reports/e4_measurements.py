@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fishergauge.reference import Problem, fisher, gradient
 from fishergauge.reference.softmax_regression import softmax_regression_fisher
 from fishergauge.reports.cell import Record
-from fishergauge.reports.cost import Comparison, Cost, measure, peak_bytes, seconds
+from fishergauge.reports.cost import Comparison, Cost, measure, seconds
 from fishergauge.reports.data import DataSet
 from fishergauge.reports.initial_parameters import initial_parameters
 from fishergauge.reports.notebook_e4 import run_notebook_e4
@@ -31,6 +31,7 @@ from fishergauge.reports.transport import (
     transported_steps,
     without_shift,
 )
+from fishergauge.suites.benchmarks.memory import peak_bytes
 from fishergauge.suites.gates import GATE_A_THRESHOLDS, gate_a, gate_c
 
 ETA = 0.001

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fishergauge.suites.benchmarks.notebook_algorithms import compute_fisher_analytic
+
 GUARD = 1e-10
 CUTOFF = 1e-8
 
@@ -44,23 +46,6 @@ def notebook_e1(inputs: Tensor, targets: Tensor, weight: Tensor, epsilons: Seque
             rows.append({"epsilon": epsilon, "method": method, **row})
         rows[-1]["cos_g_v"] = torch.dot(directions["sgd"], directions["natgrad"]).item()
     return {"gate": gate, "rows": rows}
-
-
-def compute_fisher_analytic(model: nn.Module, inputs: Tensor) -> Tensor:
-    """The exact Fisher by a loop over samples: ``(CD, CD)``."""
-    with torch.no_grad():
-        probs = F.softmax(model(inputs), dim=1)
-        count, classes = probs.shape
-        width = inputs.shape[1]
-        fisher = torch.zeros(classes * width, classes * width, dtype=inputs.dtype, device=inputs.device)
-        for i in range(count):
-            p = probs[i]
-            x = inputs[i]
-            hessian = torch.diag(p) - torch.outer(p, p)
-            sample = torch.kron(hessian, torch.outer(x, x))
-            fisher += sample
-        fisher /= count
-        return (fisher + fisher.T) / 2
 
 
 def gate_a_fisher_quality(fisher: Tensor, threshold: float = -1e-7) -> dict[str, Any]:

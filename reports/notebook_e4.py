@@ -10,6 +10,11 @@ from torch import Tensor, nn
 from fishergauge.reports.data import DataSet
 from fishergauge.reports.initial_parameters import initial_parameters
 from fishergauge.reports.transport import Steps
+from fishergauge.suites.benchmarks.notebook_algorithms import (
+    compute_empirical_fisher,
+    compute_exact_fisher,
+    compute_kfac_fisher,
+)
 
 
 def run_notebook_e4(
@@ -50,49 +55,6 @@ def run_notebook_e4(
             S_vec = scaling_vector(kappa, data.num_classes, data.num_features, X)
             steps[method][kappa] = one_step_update_in_theta_space(g_theta, matrices[method], S_vec, method, eta, rcond)
     return steps
-
-
-def compute_exact_fisher(model: nn.Linear, X: Tensor) -> Tensor:
-    """The exact Fisher by way of all samples' Kronecker products at once: ``(N, CD, CD)``."""
-    with torch.no_grad():
-        probs = torch.softmax(model(X), dim=1)
-    B, C = probs.shape
-    D = X.shape[1]
-    diag_p = torch.diag_embed(probs)
-    outer_p = torch.einsum("bc,bd->bcd", probs, probs)
-    fisher_class = diag_p - outer_p
-    outer_x = torch.einsum("bi,bj->bij", X, X)
-    fisher = torch.einsum("bik,bjl->bijkl", fisher_class, outer_x)
-    fisher = fisher.reshape(B, C * D, C * D)
-    F_exact = fisher.mean(dim=0)
-    return 0.5 * (F_exact + F_exact.T)
-
-
-def compute_kfac_fisher(model: nn.Linear, X: Tensor) -> Tensor:
-    """K-FAC: S kron A from the means of both factors."""
-    with torch.no_grad():
-        probs = torch.softmax(model(X), dim=1)
-        B = len(probs)
-        A = (X.T @ X) / B
-        A = 0.5 * (A + A.T)
-        S = torch.diag(probs.mean(dim=0)) - (probs.T @ probs) / B
-        S = 0.5 * (S + S.T)
-        F_kfac = torch.kron(S, A)
-        return 0.5 * (F_kfac + F_kfac.T)
-
-
-def compute_empirical_fisher(model: nn.Linear, X: Tensor, y: Tensor) -> Tensor:
-    """The empirical Fisher from one backward pass a sample."""
-    grads = []
-    for i in range(len(X)):
-        model.zero_grad()
-        log_prob = torch.log_softmax(model(X[i : i + 1]), dim=1)
-        loss: Any = -log_prob[0, y[i]]
-        loss.backward()
-        grads.append(torch.cat([p.grad.reshape(-1) for p in model.parameters() if p.grad is not None]))
-    stacked = torch.stack(grads)
-    F_emp = (stacked.T @ stacked) / len(X)
-    return 0.5 * (F_emp + F_emp.T)
 
 
 def pinv_psd(F_mat: Tensor, rcond: float = 1e-8) -> Tensor:

@@ -1,55 +1,8 @@
 import pytest
 import torch
 
-from fishergauge.reports.cost import Comparison, Cost, measure, peak_bytes, running_maximum, seconds
+from fishergauge.reports.cost import Comparison, Cost, measure, seconds
 from fishergauge.reports.cost_table import cost_markdown, cost_table
-
-KILO = 1000 * 8
-
-
-def test_the_peak_counts_what_is_held_at_once() -> None:
-    def together() -> torch.Tensor:
-        first, second = torch.zeros(1000, dtype=torch.float64), torch.zeros(1000, dtype=torch.float64)
-        return first.add_(second)
-
-    def in_turn() -> torch.Tensor:
-        torch.zeros(1000, dtype=torch.float64)
-        return torch.zeros(1000, dtype=torch.float64)
-
-    assert peak_bytes(together) == 2 * KILO
-    assert peak_bytes(in_turn) == KILO
-
-
-def test_the_peak_counts_from_the_start() -> None:
-    kept = torch.zeros(10**6, dtype=torch.float64)
-    assert peak_bytes(lambda: kept[:10].neg()) == 80
-
-
-def test_the_peak_sees_workspaces_inside_operators() -> None:
-    matrix = torch.eye(100, dtype=torch.float64)
-    result = matrix.numel() * 8 + 100 * 8
-    assert peak_bytes(lambda: torch.linalg.eigh(matrix)) > result + matrix.numel() * 8
-
-
-def test_the_peak_is_deterministic_and_survives_an_exception() -> None:
-    def fail() -> None:
-        torch.zeros(10)
-        raise RuntimeError("planted")
-
-    with pytest.raises(RuntimeError, match="planted"):
-        peak_bytes(fail)
-    peaks = {peak_bytes(lambda: torch.linalg.eigh(torch.eye(40, dtype=torch.float64))) for _ in range(3)}
-    assert len(peaks) == 1
-
-
-def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    peak_bytes(lambda: torch.ones(3))
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize(("changes", "expected"), [([3, -1, 3, -5], 5), ([], 0), ([-7, 2], 0)])
-def test_running_maximum(changes: list[int], expected: int) -> None:
-    assert running_maximum(changes) == expected
 
 
 def test_measure_times_as_often_as_asked() -> None:

@@ -12,7 +12,6 @@ from fishergauge.reference.softmax_regression import softmax_regression_fisher
 from fishergauge.reference.stable_exponential import categorical_kl
 from fishergauge.reports import e1_ledger, notebook_e1
 from fishergauge.reports.cell import Cell
-from fishergauge.reports.cost import peak_bytes
 from fishergauge.reports.cuda_draws import cuda_data, cuda_normal, philox
 from fishergauge.reports.data import load
 from fishergauge.reports.e1 import E1
@@ -23,6 +22,7 @@ from fishergauge.reports.initial_parameters import initial_parameters
 from fishergauge.reports.natural_gradient import both_directions, natural_gradient
 from fishergauge.reports.options import Options
 from fishergauge.reports.ray import Rays
+from fishergauge.suites.benchmarks.memory import peak_bytes
 from fishergauge.suites.gates import gate_a
 
 FIGURES = ("loss_before", "loss_after", "delta_loss", "kl_step", "kl_ratio", "eta", "cos_g_v")

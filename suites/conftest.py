@@ -4,6 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from fishergauge.suites.benchmarks.pytest_benchmark_hooks import (  # noqa: F401
+    pytest_benchmark_compare_machine_info,
+    pytest_benchmark_update_json,
+    pytest_benchmark_update_machine_info,
+    pytest_collection_modifyitems,
+)
 from fishergauge.suites.quantities import Quantities
 
 Note = Callable[[str], None]
@@ -23,3 +29,13 @@ def note(request: pytest.FixtureRequest) -> Note:
         request.node.user_properties.append(("note", text))
 
     return leave
+
+
+@pytest.fixture
+def measured(
+    request: pytest.FixtureRequest, task: str, implementation: str, problem: str, precision: str, device: str
+) -> Callable[[], None]:
+    """Verify the result of a case and time it, to be called once."""
+    from fishergauge.suites.benchmarks.measured import Measured
+
+    return Measured(request, task, implementation, problem, precision, device)

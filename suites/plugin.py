@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 CONFORMANCE = "test_conformance.py"
+SUITES_PACKAGE = "fishergauge.suites"
+BENCHMARK = "bench_"  # files of benchmarks begin with it
 SUITES = "fishergauge_suites"  # attribute of the test functions that are parametrised here
 RECORD = pytest.StashKey[Record]()
 SUBJECTS = pytest.StashKey["dict[str, Subject]"]()
@@ -41,22 +43,54 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fisher-seed", type=int, default=0, metavar="N", help="seed of problems and draws (default: 0)")
     group.addoption("--fisher-quick", action="store_true", help="check on a covering subset of the problems")
     group.addoption("--fisher-dtype", choices=("float64", "float32"), default="float64", help="default: float64")
+    group.addoption(
+        "--bench-sizes", default="small", metavar="SIZES", help="benchmarks: out of small,medium,large (default: small)"
+    )
+    group.addoption("--bench-device", choices=("cpu", "cuda"), default="cpu", help="benchmarks: default cpu")
+    group.addoption(
+        "--bench-implementations",
+        default="",
+        metavar="GLOBS",
+        help="benchmarks: names, tasks or quantities such as 'fishergauge*,ggn/dense' (default: all)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and load the subjects that are asked for."""
     config.addinivalue_line("markers", "fishergauge(claim, problem): a check of a Fisher or GGN approximation")
     config.stash[SUBJECTS] = _subjects(config) if _asked(config) and not config.option.help else {}
-    config.stash[GATHERED] = Gathered(config, tuple(subject.name for subject in config.stash[SUBJECTS].values()))
+    benches = benchmarks_asked(config)
+    asked = [] if benches else [subject.name for subject in config.stash[SUBJECTS].values()]
+    config.stash[GATHERED] = Gathered(config, tuple(asked))
     config.pluginmanager.register(config.stash[GATHERED], "fishergauge-gathered")
     conftest = str(HERE / "conftest.py")
-    if config.stash[SUBJECTS] and not config.pluginmanager.has_plugin(conftest):
+    if (config.stash[SUBJECTS] or benches) and not config.pluginmanager.has_plugin(conftest):
         config.pluginmanager.register(importlib.import_module("fishergauge.suites.conftest"), conftest)
+    if benches and not config.option.help:
+        importlib.import_module("fishergauge.suites.benchmarks.cases").chosen_by(config)
 
 
 def _asked(config: pytest.Config) -> bool:
     """Whether subjects are named on the command line."""
     return bool(config.option.fisher_subjects or config.option.fisher_installed)
+
+
+def benchmarks_asked(config: pytest.Config) -> bool:
+    """Whether the command line names benchmarks of the suites; pytest-benchmark loads earlier runs before it collects."""
+    named = [argument.partition("::")[0] for argument in config.args]
+    by_pattern = any(BENCHMARK in pattern for pattern in config.getini("python_files"))
+    return any(_is_benchmark(name, config, by_pattern) for name in named)
+
+
+def _is_benchmark(name: str, config: pytest.Config, by_pattern: bool) -> bool:
+    if config.option.pyargs and name.startswith(f"{SUITES_PACKAGE}.{BENCHMARK}"):
+        return True
+    path = (config.invocation_params.dir / name).resolve()
+    return _benchmark_file(path) or (by_pattern and (path == HERE or (config.option.pyargs and name == SUITES_PACKAGE)))
+
+
+def _benchmark_file(path: Path) -> bool:
+    return path.parent == HERE and path.name.startswith(BENCHMARK)
 
 
 def gathered(config: pytest.Config) -> Gathered:
@@ -107,31 +141,32 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if not subjects(config):
         return None
     path = collection_path.resolve()
-    if not path.is_relative_to(HERE) or path == HERE:
+    if not path.is_relative_to(HERE) or path == HERE or (_benchmark_file(path) and benchmarks_asked(config)):
         return None
     return True if path not in (HERE / CONFORMANCE, HERE / "__init__.py", HERE / "conftest.py") else None
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """With subjects given, do not import the folder of the suites as a package called ``suites``: the host may have one."""
-    if subjects(parent.config) and path.resolve() == HERE:
+    """For subjects and benchmarks, do not import the suites as a package called ``suites``: the host may have one."""
+    if (subjects(parent.config) or benchmarks_asked(parent.config)) and path.resolve() == HERE:
         return pytest.Dir.from_parent(parent, path=path)
     return None
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """Import the conformance test by its full name, whatever the host's import mode."""
-    if subjects(parent.config) and module_path.resolve() == HERE / CONFORMANCE:
-        module: pytest.Module = ConformanceModule.from_parent(parent, path=module_path)
+    """Import the conformance test and the benchmarks by their full names, whatever the host's import mode."""
+    path = module_path.resolve()
+    if _benchmark_file(path) or (subjects(parent.config) and path == HERE / CONFORMANCE):
+        module: pytest.Module = SuiteModule.from_parent(parent, path=module_path)
         return module
     return None
 
 
-class ConformanceModule(pytest.Module):
-    """``fishergauge.suites.test_conformance``."""
+class SuiteModule(pytest.Module):
+    """A module of ``fishergauge.suites``."""
 
     def _getobj(self) -> Any:
-        return importlib.import_module("fishergauge.suites.test_conformance")
+        return importlib.import_module(f"{SUITES_PACKAGE}.{self.path.stem}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

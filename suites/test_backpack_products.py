@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fishergauge.reference import ProblemError, UnsupportedError, ggn, hessian
+from fishergauge.reference import Curvature, Problem, ProblemError, UnsupportedError, ggn, hessian
 from fishergauge.reference import backpack as route
 from fishergauge.suites.backpack_cases import CE, MSE, Case, case, mlp, problem_of, seq, tied
 from fishergauge.suites.backpack_quantities import PRODUCTS, assert_agrees
@@ -15,7 +15,7 @@ from fishergauge.suites.precision import converted
 from fishergauge.suites.seeding import generator
 from fishergauge.suites.zoo import zoo_problem
 
-MATRICES = {"hessian_product": hessian, "ggn_product": ggn}
+MATRICES: dict[str, Callable[[Problem], Curvature]] = {"hessian_product": hessian, "ggn_product": ggn}
 every_product = pytest.mark.parametrize("product", PRODUCTS)
 
 

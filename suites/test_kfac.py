@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from torch import Tensor, nn
 
-from fishergauge.reference import Facts, Problem, ProblemError, block_slices, empirical_fisher, fisher, ggn, kfac
+from fishergauge.reference import Curvature, Facts, Problem, ProblemError, block_slices, empirical_fisher, fisher, ggn, kfac
 from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.kfac import BiasMode, KfacTarget, SharingMode
 from fishergauge.suites.closeness import ClaimViolated, assert_apart, assert_close
@@ -17,7 +17,7 @@ from fishergauge.suites.unhurried import unhurried
 from fishergauge.suites.zoo import ZOO, Setting, zoo_problem
 from fishergauge.suites.zoo.setting import Reduction
 
-EXACT = {"fisher": fisher, "ggn": ggn, "empirical-fisher": empirical_fisher}
+EXACT: dict[str, Callable[[Problem], Curvature]] = {"fisher": fisher, "ggn": ggn, "empirical-fisher": empirical_fisher}
 NOT_SUPPORTED = {"prelu", "batch-norm", "cnn", "tied-autoencoder", "recurrent", "attention"}
 NO_FISHER = {"class-weights", "soft-targets", "positive-weights"}
 POOLED = {"pooled-positions"}  # gradients at the positions of one term are not independent of each other

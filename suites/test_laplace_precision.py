@@ -12,6 +12,7 @@ from torch.autograd.functional import hessian
 from torch.distributions import MultivariateNormal, Normal
 
 from fishergauge.reference import (
+    Curvature,
     Problem,
     ProblemError,
     UndefinedError,
@@ -116,7 +117,7 @@ def test_structures_differ_where_their_formulas_do() -> None:
 @every_problem
 def test_the_curvature_of_that_name_is_taken(name: str, curvature: str) -> None:
     problem = zoo_problem(name)
-    matrices = {"ggn": ggn, "fisher": fisher, "empirical-fisher": empirical_fisher}
+    matrices: dict[str, Callable[[Problem], Curvature]] = {"ggn": ggn, "fisher": fisher, "empirical-fisher": empirical_fisher}
     for structure, matrix in (
         ("full", matrices[curvature](problem).dense()),
         ("kronecker", kfac(problem, curvature).dense()),  # type: ignore[arg-type]

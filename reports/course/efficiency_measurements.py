@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from fishergauge.reference import Problem, gradient
 from fishergauge.reports.cell import Record
-from fishergauge.reports.cost import peak_bytes, seconds
+from fishergauge.reports.cost import seconds
 from fishergauge.reports.course.costed import Costed
 from fishergauge.reports.course.digit_problems import initialise
 from fishergauge.reports.course.growth import Sizes
 from fishergauge.reports.course.operations import operations
 from fishergauge.reports.course.unset_modules import unset_linear
+from fishergauge.suites.benchmarks.memory import peak_bytes
 from fishergauge.suites.seeding import generator
 
 SAMPLES = 32

@@ -1,11 +1,13 @@
 """The correct subjects are what they declare to be."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
 from fishergauge.reference import (
+    Curvature,
     Problem,
     UndefinedError,
     block_slices,
@@ -23,7 +25,12 @@ from fishergauge.suites.subject import Subject
 from fishergauge.suites.zoo import zoo_problem
 
 SUBJECTS = correct_subjects()
-EXACT = {"fisher": fisher, "ggn": ggn, "hessian": hessian, "empirical-fisher": empirical_fisher}
+EXACT: dict[str, Callable[[Problem], Curvature]] = {
+    "fisher": fisher,
+    "ggn": ggn,
+    "hessian": hessian,
+    "empirical-fisher": empirical_fisher,
+}
 
 every_subject = pytest.mark.parametrize("name", list(SUBJECTS))
 

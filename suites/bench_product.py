@@ -1,0 +1,17 @@
+"""Products with a vector: from the problem, and with the operator at hand, verified and timed by pytest-benchmark."""
+
+from collections.abc import Callable
+
+import pytest
+
+from fishergauge.suites.benchmarks.cases import parametrize
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every implementation on every problem."""
+    parametrize(metafunc, ("first-product", "product"))
+
+
+def test_product(measured: Callable[[], None]) -> None:
+    """The result is right; then it is timed."""
+    measured()

@@ -1,0 +1,17 @@
+"""Damped natural-gradient steps, from the problem, verified and timed by pytest-benchmark."""
+
+from collections.abc import Callable
+
+import pytest
+
+from fishergauge.suites.benchmarks.cases import parametrize
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every implementation on every problem."""
+    parametrize(metafunc, ("step",))
+
+
+def test_step(measured: Callable[[], None]) -> None:
+    """The result is right; then it is timed."""
+    measured()

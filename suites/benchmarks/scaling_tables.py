@@ -1,0 +1,85 @@
+"""Exponents of growth as rows of a table and as Markdown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fishergauge.suites.benchmarks.scaling import MEASURES, TOLERANCE, ScalingRow
+
+AXES = ("N", "P", "C")
+NAMES = {"flops": "operations", "bytes": "bytes"}
+CAPTION = (
+    "Exponents of growth, fitted to counts at the largest three sizes; in brackets those of the closed form at the same sizes, "
+    f"with its terms of lower order. Red: operations whose exponent is more than {TOLERANCE} from it, bytes that grow faster. "
+    "Of softmax regression the number of inputs D stands for P."
+)
+
+
+def csv_rows(rows: Sequence[ScalingRow]) -> list[dict[str, Any]]:
+    """One row a point, with the exponents repeated; numbers that were not measured are None.
+
+    Args:
+        rows: of :func:`~fishergauge.suites.benchmarks.scaling.measure_scaling`.
+    """
+    table = []
+    for row in rows:
+        common = {
+            "implementation": row.implementation,
+            "quantity": row.quantity,
+            "operation": row.operation,
+            "family": row.family,
+            "axis": row.axis,
+            "held": row.held,
+            "measure": row.measure,
+        }
+        ends = {
+            "exponent": row.exponent,
+            "theory": row.theory,
+            "leading": row.leading,
+            "wrong": row.wrong,
+            "reason": row.reason,
+        }
+        points: list[tuple[int | None, float | None]] = list(zip(row.sizes, row.costs, strict=True)) or [(None, None)]
+        table += [{**common, "size": size, "cost": cost, **ends} for size, cost in points]
+    return table
+
+
+def scaling_markdown(rows: Sequence[ScalingRow]) -> str:
+    """The exponents as a Markdown table, a line an implementation, task and family; below it what is wrong.
+
+    Args:
+        rows: of :func:`~fishergauge.suites.benchmarks.scaling.measure_scaling`.
+    """
+    if not rows:
+        return "Exponents of growth: not counted.\n"
+    heads = [f"{NAMES[measure]}: {axis}" for measure in MEASURES for axis in (*AXES, "leading term")]
+    heads = [head.replace("leading term", "theory") for head in heads]
+    lines = [
+        CAPTION,
+        "",
+        f"| implementation | task | problems | {' | '.join(heads)} |",
+        "| --- | --- | --- " + ("| ---: " * len(AXES) + "| --- ") * len(MEASURES) + "|",
+    ]
+    for name, quantity, operation, family in dict.fromkeys((r.implementation, r.quantity, r.operation, r.family) for r in rows):
+        own = [r for r in rows if (r.implementation, r.quantity, r.operation, r.family) == (name, quantity, operation, family)]
+        cells = []
+        for measure in MEASURES:
+            cells += [_cell(own, measure, axis) for axis in AXES]
+            cells.append(next((row.leading for row in own if row.measure == measure), ""))
+        lines.append(f"| {name} | {quantity}/{operation} | {family} | {' | '.join(cells)} |")
+    wrong = [row for row in rows if row.wrong]
+    lines += ["", f"{len(rows)} exponents, {len(wrong)} wrong."]
+    lines += [
+        f"- {row.implementation} {row.quantity}/{row.operation}, {row.measure} in {row.axis}: {row.reason}" for row in wrong
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(rows: Sequence[ScalingRow], measure: str, axis: str) -> str:
+    """The exponent, and that of theory in brackets; bold with a cross where it is wrong."""
+    for row in rows:
+        if row.measure == measure and row.axis in ({"P": ("P", "D")}.get(axis, (axis,))):
+            if row.exponent is None:
+                return "**failed**" if row.wrong else "-"
+            text = f"{row.exponent:.2f}" + ("" if row.theory is None else f" ({row.theory:.2f})")
+            return f"**{text} ✗**" if row.wrong else text
+    return ""
