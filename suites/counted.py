@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+
+from fishergauge.suites.flop_counter import FlopCounter
 
 
 @dataclass
@@ -71,6 +72,6 @@ def counted() -> Iterator[Counts]:
         (48, 48)
     """
     counts = Counts()
-    with FlopCounterMode(display=False) as flops, _Tally(counts):
+    with FlopCounter() as flops, _Tally(counts):
         yield counts
     counts.flops = flops.get_total_flops()

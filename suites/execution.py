@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from fishergauge.reference import Problem, ProblemError, UndefinedError, UnsupportedError
 from fishergauge.suites.case import Case, SubjectFailed
 from fishergauge.suites.claim import Claim, Finding, NotHere
 from fishergauge.suites.claims import CLAIMS
 from fishergauge.suites.explanation import explained
+from fishergauge.suites.flop_counter import FlopCounter
 from fishergauge.suites.guard import Outcome, fresh_copy, guarded
 from fishergauge.suites.matrix import densified
 from fishergauge.suites.quantity_cache import Fault, QuantityCache
@@ -152,7 +152,7 @@ class Executor:
 
 
 def _counted(case: Case, problem: Problem) -> int:
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounter() as counter:
         value: Any = case.build(problem)
         if not isinstance(value, Tensor):
             densified(value, problem)

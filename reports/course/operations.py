@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+
+from fishergauge.suites.flop_counter import FlopCounter
 
 Shape = torch.Size
 
@@ -83,6 +84,6 @@ def operations(function: Callable[[], Any]) -> tuple[int, Any]:
     Reference:
         Golub and Van Loan, "Matrix computations", 4th ed. (2013), sec. 3.2, 4.2.5 and 8.3.
     """
-    with FlopCounterMode(display=False, custom_mapping=COUNTS) as counter:
+    with FlopCounter(COUNTS) as counter:
         result = function()
     return int(counter.get_total_flops()), result

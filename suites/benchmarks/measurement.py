@@ -94,18 +94,23 @@ def measure(
     count = rounds if rounds is not None else QUICK_ROUNDS if quick else ROUNDS
     where: Figures = {"device": device, "versions": versions(), "machine": machine(device if _visible(device) else "cpu")}
     records: list[BenchRecord] = []
-    for number, (bench, dtype, task) in enumerate(cases):
-        if progress is not None:
-            progress(number, len(cases), f"{task} on {bench.name} ({_text(dtype)})")
-        chosen = [each for each in implementations if each.task == task]
-        if not _visible(device):
-            records += [_record(each, bench, dtype, {**where, "reason": NO_DEVICE}) for each in chosen]
-            continue
-        with _quiet():
-            found = _case(chosen, _made(bench, dtype, device), device, count if time else 0, quick, limit)
-        records += [_record(run.implementation, bench, dtype, where | run.figures) for run in found]
-        del found
-        gc.collect()
+    gc.collect()
+    gc.freeze()  # modules and the like need not be looked through again between the cases
+    try:
+        for number, (bench, dtype, task) in enumerate(cases):
+            if progress is not None:
+                progress(number, len(cases), f"{task} on {bench.name} ({_text(dtype)})")
+            chosen = [each for each in implementations if each.task == task]
+            if not _visible(device):
+                records += [_record(each, bench, dtype, {**where, "reason": NO_DEVICE}) for each in chosen]
+                continue
+            with _quiet():
+                found = _case(chosen, _made(bench, dtype, device), device, count if time else 0, quick, limit)
+            records += [_record(run.implementation, bench, dtype, where | run.figures) for run in found]
+            del found
+            gc.collect()
+    finally:
+        gc.unfreeze()
     return records
 
 

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
-from torch.utils.flop_counter import FlopCounterMode
 
 from fishergauge.reference import Problem
 from fishergauge.suites.benchmarks.implementation import Call
+from fishergauge.suites.flop_counter import FlopCounter
 
 
 class Count(NamedTuple):
@@ -78,7 +78,7 @@ def count_prepared(prepare: Callable[[Problem], Call], problem: Problem) -> Coun
     with _watched(problem) as tally:
         call = prepare(problem)
         tally.clear()
-        with FlopCounterMode(display=False) as flops:
+        with FlopCounter() as flops:
             call()
     return Count(flops.get_total_flops(), -(-tally.entered // inputs), -(-tally.crossed // outputs))
 

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from fishergauge.reference import Problem
 from fishergauge.suites.benchmarks.implementation import Call, Implementation
@@ -17,6 +16,7 @@ from fishergauge.suites.benchmarks.layer_sizes import LayerSizes, layer_sizes
 from fishergauge.suites.benchmarks.memory import peak_bytes
 from fishergauge.suites.benchmarks.scaling_grid import FITTED, Axis, Point, axes_of
 from fishergauge.suites.benchmarks.scaling_theory import Expected, expected, matrix_free
+from fishergauge.suites.flop_counter import FlopCounter
 from fishergauge.suites.one_thread import one_thread
 
 Measure = Literal["flops", "bytes", "seconds"]
@@ -199,7 +199,7 @@ def _row(
 
 def _cost(call: Call, timed: bool) -> dict[Measure, float]:
     """What a call costs."""
-    with FlopCounterMode(display=False, custom_mapping=FACTORISATIONS) as counter:
+    with FlopCounter(FACTORISATIONS) as counter:
         call()
     cost: dict[Measure, float] = {"flops": float(counter.get_total_flops()), "bytes": float(peak_bytes(call))}
     if timed:
