@@ -1,10 +1,13 @@
 """Cross-entropy: a categorical distribution with the outputs as logits."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fishergauge.reference.errors import ProblemError
+from fishergauge.reference.evaluation import plainly
 from fishergauge.reference.likelihood import Likelihood
 from fishergauge.reference.stable_exponential import categorical_kl, complements
 
@@ -86,31 +89,70 @@ class Categorical(Likelihood):
         )
 
     def residuals(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        if labels.is_floating_point():
-            return self.scores(outputs, labels)
-        return self.scores(outputs, self._safe(labels)) * self.present(labels)[:, None]
+        return self._residuals(probabilities(outputs), labels)
 
     def scores(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        p = outputs.softmax(-1)
-        weight, smoothing = self._weight(outputs), self.loss.label_smoothing
+        return self._scores(probabilities(outputs), labels)
+
+    def scores_at(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        if labels.is_floating_point() or self.loss.weight is not None or self.loss.label_smoothing:
+            return super().scores_at(outputs, labels)
+        p, own = probabilities(outputs), labels.T
+        return p[:, None].expand(-1, len(labels), -1).scatter(2, own[..., None], -complements(p).gather(1, own)[..., None])
+
+    def _residuals(self, p: Tensor, labels: Tensor) -> Tensor:
         if labels.is_floating_point():
-            target = self._soft_target(outputs, labels)
+            return self._scores(p, labels)
+        present = self.present(labels)
+        if plainly() and bool(present.all()):
+            return self._scores(p, labels)
+        return self._scores(p, self._safe(labels)) * present[:, None]
+
+    def _scores(self, p: Tensor, labels: Tensor) -> Tensor:
+        weight, smoothing = self.loss.weight, self.loss.label_smoothing
+        if labels.is_floating_point():
+            target = self._soft_target(p, labels)
             return target.sum(-1, keepdim=True) * p - target
         safe = labels[:, None]
         # p - e_y with its negative entry taken as the sum of the others: exact for confident outputs
-        hard = p.scatter(1, safe, -complements(p).gather(1, safe))
-        residual = (1 - smoothing) * weight[safe] * hard
+        others = p.scatter(1, safe, 0.0)
+        residual = others.scatter(1, safe, -others.sum(-1, keepdim=True))
+        if weight is not None:
+            residual = weight[safe] * residual
         if smoothing:
-            residual = residual + smoothing / len(weight) * (weight.sum() * p - weight)
+            weight = self._weight(p)
+            residual = (1 - smoothing) * residual + smoothing / len(weight) * (weight.sum() * p - weight)
         return residual
 
     def hessian_root(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Rows ``sqrt(s p_c) (e_c - p)``, whose products keep relative accuracy however confident p is."""
-        p = outputs.softmax(-1)
-        mass = self._soft_target(outputs, labels).sum(-1) * self.present(labels)
-        rows = -p[:, None, :].repeat(1, p.shape[-1], 1)
-        rows.diagonal(dim1=-2, dim2=-1).copy_(complements(p))
-        return (mass[:, None] * p).sqrt()[:, :, None] * rows
+        p = probabilities(outputs)
+        mass = self._masses(outputs, labels)
+        scale = (p if mass is None else mass[:, None] * p).sqrt()
+        rows = -scale[:, :, None] * p[:, None, :]
+        rows.diagonal(dim1=-2, dim2=-1).copy_(scale * complements(p))
+        return rows
+
+    def derivatives(self, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The products without roots, from differences to the likeliest class: accurate however confident p is."""
+        largest, likeliest = outputs.max(-1, keepdim=True)
+        p = probabilities(outputs, largest)
+        masses = self._masses(outputs, labels)
+        weighed = p if masses is None else masses[:, None] * p
+
+        def product(vectors: Tensor) -> Tensor:
+            differences = vectors - vectors.gather(-1, likeliest)
+            return weighed * (differences - (p * differences).sum(-1, keepdim=True))
+
+        return self._residuals(p, labels), product
+
+    def _masses(self, outputs: Tensor, labels: Tensor) -> Tensor | None:
+        """s, zero where the label is masked, ``(K,)``; None where all are one."""
+        plain = self.loss.weight is None and not self.loss.label_smoothing and not labels.is_floating_point()
+        if plain:
+            present = self.present(labels)
+            return None if plainly() and bool(present.all()) else present.to(outputs.dtype)
+        return self._soft_target(outputs, labels).sum(-1) * self.present(labels)
 
     @property
     def why_no_likelihood(self) -> str | None:
@@ -124,12 +166,12 @@ class Categorical(Likelihood):
         return "the targets are class probabilities, not labels" if targets.is_floating_point() else None
 
     def sample(self, outputs: Tensor, draws: int, generator: torch.Generator) -> Tensor:
-        return torch.multinomial(outputs.softmax(-1), draws, replacement=True, generator=generator).T
+        return torch.multinomial(probabilities(outputs), draws, replacement=True, generator=generator).T
 
     def enumerate(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         terms, width = outputs.shape
         labels = torch.arange(width, device=outputs.device)[:, None].expand(width, terms)
-        return outputs.softmax(-1).T, labels
+        return probabilities(outputs).T, labels
 
     def kl(self, outputs: Tensor, others: Tensor) -> Tensor:
         return categorical_kl(outputs, others)
@@ -150,3 +192,14 @@ class Categorical(Likelihood):
         smooth = (1 - smoothing) * labels + smoothing / outputs.shape[-1]
         # torch weighs the label of a hard target as a whole and every class of the smooth part, as here
         return self._weight(outputs) * smooth
+
+
+def probabilities(outputs: Tensor, largest: Tensor | None = None) -> Tensor:
+    """The softmax along the last axis: for a few classes, torch's own is several times slower on a CPU.
+
+    Args:
+        outputs: ``(K, C)``.
+        largest: of each row, ``(K, 1)``, where it is known.
+    """
+    exponentials = (outputs - (outputs.amax(-1, keepdim=True) if largest is None else largest)).exp()
+    return exponentials / exponentials.sum(-1, keepdim=True)

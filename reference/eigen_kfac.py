@@ -65,7 +65,9 @@ def eigen_kfac(
     require(sharing, ("expand", "reduce"), "sharing")
     matrix = gauss_newton_of(problem, target) if root_of is None else root_of
     statistics = LayerStatistics(problem, matrix.terms)
-    factors = kronecker_blocks(matrix, statistics, bias, sharing)
+    # with one term a sample, all gradients are held at once anyway: they serve for the factors too
+    pulled = list(statistics.gradients(matrix.root)) if matrix.terms.per_sample == 1 else None
+    factors = kronecker_blocks(matrix, statistics, bias, sharing, pulled)
     index = parameter_index(problem)
     pieces: list[Eigen] = []
     vectors: dict[str, list[tuple[Eigen, Tensor]]] = {}
@@ -77,7 +79,7 @@ def eigen_kfac(
             piece = Eigen(torch.cat([index[parameter] for parameter in names], 1), outer, inner)
             pieces.append(piece)
             vectors[name].append((piece, inputs @ inner))
-    for gradients in statistics.gradients(matrix.root):
+    for gradients in statistics.gradients(matrix.root) if pulled is None else pulled:
         for name, g in gradients.items():
             for piece, inputs in vectors[name]:
                 piece.add(g, inputs)
@@ -110,12 +112,20 @@ class Eigen(Block):
 
     def add(self, gradients: Tensor, inputs: Tensor) -> None:
         """Add to the eigenvalues what gradients ``(R, N, T, D_out)`` at rotated inputs ``(N, T, D_in)`` contribute."""
+        if inputs.shape[1] == 1:  # the square of a product is the product of the squares
+            squares = (gradients.flatten(0, 2) @ self.outer).square_().view(len(gradients), len(inputs), -1).sum(0)
+            self.values += squares.T @ inputs[:, 0].square()
+            return
         for g in gradients:
             self.values += torch.einsum("nto,nti->noi", g @ self.outer, inputs).square().sum(0)
 
     def dense(self) -> Tensor:
-        basis = torch.kron(self.outer, self.inner)
-        return (basis * self.values.flatten()) @ basis.mT
+        # sum_a (u_a u_a') kron (V diag(s_a) V'): a factor of D_in below the product of two whole bases
+        within = (self.inner * self.values[:, None]) @ self.inner.mT
+        outer, inner = within.shape[:2]
+        pairs = (self.outer[:, None] * self.outer).flatten(0, 1)
+        dense = (pairs @ within.flatten(1)).view(outer, outer, inner, inner).transpose(1, 2)
+        return dense.reshape(outer * inner, -1)
 
     def diagonal(self) -> Tensor:
         return self.outer.square() @ self.values @ self.inner.square().mT

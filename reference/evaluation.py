@@ -55,3 +55,8 @@ def called_at(model: nn.Module, names: Sequence[str]) -> Callable[[Mapping[str, 
         return functional_call(model, placed, arguments, tie_weights=False)
 
     return call
+
+
+def plainly() -> bool:
+    """Whether plain automatic differentiation works here: outside transforms of torch.func and inference mode."""
+    return not (torch._C._are_functorch_transforms_active() or torch.is_inference_mode_enabled())

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from fishergauge.reference.errors import UndefinedError
+from fishergauge.reference.evaluation import plainly
 from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.ggn import ggn
 from fishergauge.reference.linearization import linearized_terms
@@ -37,6 +37,7 @@ def fisher(problem: Problem, kind: Literal[1, 2] = 1, terms: Terms | None = None
         UnsupportedError: type 1 with more than twelve binary labels a term.
 
     Example:
+        >>> import torch
         >>> problem = Problem(torch.nn.Linear(1, 1), torch.nn.MSELoss(), [(torch.ones(4, 1), torch.zeros(4, 1))])
         >>> fisher(problem).dense().round(decimals=4)
         tensor([[2., 2.],
@@ -53,7 +54,8 @@ def fisher(problem: Problem, kind: Literal[1, 2] = 1, terms: Terms | None = None
         raise UndefinedError(f"the Fisher is of type 1 or 2, not {kind!r}")
     terms = linearized_terms(problem) if terms is None else terms
     weights, labels = problem.likelihood.enumerate(terms.outputs)
-    return GaussNewton(problem, terms, weights.T.sqrt()[:, :, None] * label_gradients(problem, terms, labels))
+    root, scales = label_gradients(problem, terms, labels), weights.T.sqrt()[:, :, None]
+    return GaussNewton(problem, terms, root.mul_(scales) if plainly() else root * scales)
 
 
 def label_gradients(problem: Problem, terms: Terms, labels: Tensor) -> Tensor:
@@ -67,6 +69,6 @@ def label_gradients(problem: Problem, terms: Terms, labels: Tensor) -> Tensor:
     Returns:
         ``(K, S, C)``.
     """
-    present = problem.likelihood.present(terms.labels)[:, None]
-    gradients = [problem.likelihood.scores(terms.outputs, label) * present for label in labels]
-    return torch.stack(gradients, 1)
+    present = problem.likelihood.present(terms.labels)
+    gradients = problem.likelihood.scores_at(terms.outputs, labels)
+    return gradients if plainly() and bool(present.all()) else gradients * present[:, None, None]

@@ -1,15 +1,19 @@
 """The Hessian of the objective."""
 
 from collections.abc import Callable
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
 from fishergauge.reference.curvature import Curvature, Per, block_slices, symmetrized
-from fishergauge.reference.evaluation import differentiable_attention
+from fishergauge.reference.evaluation import differentiable_attention, plainly
+from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.ggn import ggn
-from fishergauge.reference.jacobian import Parameters, detached, differentiated, split_outputs
+from fishergauge.reference.gradient_graph import GradientGraph
+from fishergauge.reference.jacobian import Parameters, differentiated
+from fishergauge.reference.linearization import Linearization, differentiated_in, linearization_of, linearized_terms
 from fishergauge.reference.problem import Problem
 
 CHUNK = 64  # vectors multiplied at once
@@ -22,7 +26,8 @@ def hessian(problem: Problem) -> "Hessian":
 
     The GGN G keeps its accuracy for very confident outputs; the rest is the Hessian of the outputs
     weighed by fixed residuals, by reverse over reverse differentiation. (Forward over vectorised reverse
-    mode, as in ``torch.func.hessian``, is wrong through ``layer_norm`` in torch 2.13.)
+    mode, as in ``torch.func.hessian``, is wrong through ``layer_norm`` in torch 2.13.) A product is one pass through the
+    graph of the gradient, which the operator keeps with a copy of the parameters: it is a snapshot.
 
     Args:
         problem: P parameters.
@@ -47,50 +52,89 @@ class Hessian(Curvature):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self.ggn = ggn(problem)
+        self.terms = linearized_terms(problem)
+
+    @property
+    def ggn(self) -> GaussNewton:
+        """The first summand."""
+        return self._ggn if plainly() else ggn(self.problem, self.terms)  # what a transform makes must not outlive it
+
+    @cached_property
+    def _ggn(self) -> GaussNewton:
+        return ggn(self.problem, self.terms)
 
     def dense(self) -> Tensor:
-        return symmetrized(self.ggn.dense() + self._rest(slice(0, self.shape[0]), self._rest_product()))
+        return symmetrized(self.ggn.dense() + self._rest(slice(0, self.shape[0])))
 
     def diagonal(self) -> Tensor:
-        product = self._rest_product()
-        pieces = [self._rest(part, product).diagonal() for part in block_slices(self.problem, "parameter").values()]
+        pieces = [self._rest(part).diagonal() for part in block_slices(self.problem, "parameter").values()]
         return self.ggn.diagonal() + torch.cat(pieces)
 
     def blocks(self, per: Per = "layer") -> dict[str, Tensor]:
-        slices, product = block_slices(self.problem, per), self._rest_product()
-        return {name: symmetrized(b + self._rest(slices[name], product)) for name, b in self.ggn.blocks(per).items()}
+        slices = block_slices(self.problem, per)
+        return {name: symmetrized(block + self._rest(slices[name])) for name, block in self.ggn.blocks(per).items()}
 
     def _products(self, vectors: Tensor) -> Tensor:
-        with differentiable_attention():
-            return self.ggn._products(vectors) + vmap(self._rest_product())(vectors)
+        if self.terms.linearization is None or differentiated_in(vectors):
+            with differentiable_attention():
+                return self.ggn._products(vectors) + vmap(self._rest_product())(vectors)
+        return self._graph.products(vectors)
 
-    def _rest(self, part: slice, product: Callable[[Tensor], Tensor]) -> Tensor:
+    @cached_property
+    def _linearization(self) -> Linearization:
+        return linearization_of(self.problem, self.terms)
+
+    @property
+    def _residuals(self) -> Tensor:
+        return self.problem.likelihood.residuals(self.terms.outputs, self.terms.labels) / self.terms.divisor
+
+    @cached_property
+    def _graph(self) -> GradientGraph:
+        """The gradient, whose derivative is the Hessian; kept from the first product on."""
+        terms = self.terms
+        residuals, multiply = self.problem.likelihood.derivatives(terms.outputs, terms.labels)
+        return GradientGraph(self._linearization, residuals / terms.divisor, lambda u: multiply(u) / terms.divisor)
+
+    @cached_property
+    def _rest_graph(self) -> GradientGraph:
+        """The outputs weighed by fixed residuals; the derivative of its gradient is the second summand."""
+        return GradientGraph(self._linearization, self._residuals)
+
+    def _rest(self, part: slice) -> Tensor:
         """A diagonal block of the second summand, column by column in chunks."""
         size = part.stop - part.start
-        block = self.problem.vector.new_empty(size, size)
-        basis = block.new_zeros(min(CHUNK, size), self.shape[0])
+        block = self.problem.vector.new_zeros(size, size)
+        if differentiated_in(block):
+            product, within = vmap(self._rest_product()), part
+        else:
+            parameters = [
+                i
+                for i, own in enumerate(block_slices(self.problem, "parameter").values())
+                if part.start <= own.start < part.stop
+            ]
+            if self._rest_graph.constant(parameters):
+                return block
+            product, within = partial(self._rest_graph.block_products, parameters=parameters), slice(0, size)
+        basis = block.new_zeros(min(CHUNK, size), self.shape[0] if within is part else size)
         with differentiable_attention():
             for first in range(0, size, CHUNK):
                 count = min(CHUNK, size - first)
                 index = torch.arange(count, device=block.device)
-                basis.zero_()[index, part.start + first + index] = 1
-                block[first : first + count] = vmap(product)(basis[:count])[:, part]
+                basis.zero_()[index, within.start + first + index] = 1
+                block[first : first + count] = product(basis[:count])[:, within]
         return block
 
     def _rest_product(self) -> Callable[[Tensor], Tensor]:
-        """The product of the second summand with one vector ``(P,)``."""
-        problem, terms = self.problem, self.ggn.terms
-        residuals = problem.likelihood.residuals(terms.outputs, terms.labels) / terms.divisor
-        evaluate = split_outputs(problem, problem.inputs)
+        """The product of the second summand with one vector ``(P,)``, for transforms of torch.func."""
+        linearization, residuals = self._linearization, self._residuals
 
         def weighed(parameters: Parameters) -> Tensor:
-            return (evaluate(parameters).flatten(0, 1) * residuals).sum()
+            return (linearization.evaluate(parameters).flatten(0, 1) * residuals).sum()
 
         with differentiable_attention():
-            _, pull = differentiated(grad(weighed), detached(problem))
+            _, pull = differentiated(grad(weighed), linearization.fixed())
 
         def product(vector: Tensor) -> Tensor:
-            return torch.cat([g.reshape(-1) for g in pull(problem.unflatten(vector))[0].values()])
+            return torch.cat([g.reshape(-1) for g in pull(self.problem.unflatten(vector))[0].values()])
 
         return product

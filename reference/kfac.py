@@ -1,7 +1,7 @@
 """Kronecker-factored approximate curvature (K-FAC) from exact factors."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -135,12 +135,16 @@ def require(value: str, allowed: tuple[str, ...], what: str) -> None:
 
 
 def kronecker_blocks(
-    matrix: GaussNewton, statistics: LayerStatistics, bias: BiasMode, sharing: SharingMode
+    matrix: GaussNewton,
+    statistics: LayerStatistics,
+    bias: BiasMode,
+    sharing: SharingMode,
+    pulled: Iterable[dict[str, Tensor]] | None = None,
 ) -> dict[str, KroneckerBlock]:
-    """The factors of every layer, from the output-space root of a matrix."""
+    """The factors of every layer, from the output-space root of a matrix, or from what it is at the layers."""
     outputs = {name: matrix.root.new_empty(layer.width, layer.width) for name, layer in statistics.layers.items()}
     scale = 1 / float(matrix.terms.divisor)
-    for place, gradients in enumerate(statistics.gradients_in_turn(matrix.root)):
+    for place, gradients in enumerate(statistics.gradients_in_turn(matrix.root) if pulled is None else pulled):
         for name, g in gradients.items():
             columns = (g.sum(2) if sharing == "reduce" else g).movedim(-1, 0).flatten(1)
             add_outer_products(outputs[name], columns, scale, keep=float(place > 0))

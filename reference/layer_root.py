@@ -15,6 +15,7 @@ from fishergauge.reference.evaluation import differentiable_attention
 from fishergauge.reference.jacobian import detached, same_outputs, split_outputs
 from fishergauge.reference.layer_statistics import Layer, LayerStatistics
 from fishergauge.reference.problem import Problem
+from fishergauge.reference.sample_wise import is_sample_wise
 from fishergauge.reference.terms import Terms
 
 KEPT_BYTES = 64 * 2**20  # what the inputs and gradients of all layers may take at a time
@@ -91,6 +92,7 @@ class LayerRoots:
         problem: whose trained parameters all belong to layers that :class:`LayerStatistics` covers.
         terms: its evaluated terms.
         root: vectors b, R for each of the K terms: ``(K, R, C)``.
+        statistics: of the evaluation that gave the terms, where there are some: it is not repeated then.
 
     Raises:
         UnsupportedError: some parameter belongs to another kind of module, is tied or used several times, or a sample
@@ -104,19 +106,20 @@ class LayerRoots:
         (torch.Size([4, 1, 3]), torch.Size([4, 1, 1, 3]))
     """
 
-    def __init__(self, problem: Problem, terms: Terms, root: Tensor) -> None:
+    def __init__(self, problem: Problem, terms: Terms, root: Tensor, statistics: LayerStatistics | None = None) -> None:
         self.problem, self.terms, self.root = problem, terms, root
         self._kept: tuple[LayerRoot, ...] | None = None
         everything = slice(0, self.count)
-        probe = everything if problem.inputs.numel() <= PROBED else slice(0, 1)
-        statistics = self._statistics(probe)
+        probe = everything if statistics is not None or probes_all(problem) else slice(0, 1)
+        statistics = self._statistics(probe) if statistics is None else statistics
         _require_independence(problem, terms.by_sample)
         vectors = root.shape[1] * terms.per_sample
         self.shapes = tuple(_shape(layer, self.count, vectors) for layer in statistics.layers.values())
         numbers = sum(shape.positions * (shape.inputs + vectors * shape.outputs) for shape in self.shapes)
         self._part = max(1, KEPT_BYTES // (numbers * root.element_size()))
+        self._whole: LayerStatistics | None = None
         if self._part >= self.count:
-            self._kept = self._layers(everything, statistics if probe is everything else self._statistics(everything))
+            self._whole = statistics if probe is everything else self._statistics(everything)
 
     @property
     def count(self) -> int:
@@ -124,12 +127,35 @@ class LayerRoots:
         return self.problem.num_samples
 
     def __iter__(self) -> Iterator[tuple[LayerRoot, ...]]:
+        if self._whole is not None:
+            self._kept, self._whole = self._layers(slice(0, self.count), self._whole), None  # the graph is let go
         if self._kept is not None:
             yield self._kept
             return
+        for samples, statistics in self._parts():
+            yield self._layers(samples, statistics)
+
+    def in_turn(self) -> Iterator[Iterator[tuple[LayerRoot, ...]]]:
+        """The same, some vectors at a time, for sums over all of them: for each part of the samples one iterator.
+
+        What has been pulled back already is taken as it is; else nothing is kept.
+        """
+        if self._kept is not None:
+            yield iter([self._kept])
+            return
+        for samples, statistics in self._parts():
+            inputs = self._inputs(statistics)
+            by_turn = statistics.gradients_in_turn(self._scaled(samples))
+            yield (tuple(replace(a, gradients=g[a.name].transpose(0, 1)) for a in inputs) for g in by_turn)
+
+    def _parts(self) -> Iterator[tuple[slice, LayerStatistics]]:
+        """As many samples at a time as may be kept, and the layers at them."""
+        if self._whole is not None:
+            yield slice(0, self.count), self._whole
+            return
         for start in range(0, self.count, self._part):
             samples = slice(start, min(start + self._part, self.count))
-            yield self._layers(samples, self._statistics(samples))
+            yield samples, self._statistics(samples)
 
     def _statistics(self, samples: slice) -> LayerStatistics:
         """The layers at some of the samples; these are not checked to be a problem, as their labels may all be masked."""
@@ -140,13 +166,21 @@ class LayerRoots:
         part = slice(samples.start * T, samples.stop * T)
         return LayerStatistics(problem, replace(self.terms, outputs=self.terms.outputs[part], labels=self.terms.labels[part]))
 
+    def _scaled(self, samples: slice) -> Tensor:
+        """The root of some of the samples, times :math:`M^{-1/2}`."""
+        T = self.terms.per_sample
+        return self.root[samples.start * T : samples.stop * T] * self.terms.divisor.rsqrt()
+
+    def _inputs(self, statistics: LayerStatistics) -> tuple[LayerRoot, ...]:
+        """The layers with their inputs, their gradients yet to come."""
+        places = block_slices(self.problem, "parameter")
+        return tuple(_layer_root(layer, places) for layer in statistics.layers.values())
+
     def _layers(self, samples: slice, statistics: LayerStatistics) -> tuple[LayerRoot, ...]:
         """The root at all layers, of the samples to which the statistics belong."""
-        T = self.terms.per_sample
-        root = self.root[samples.start * T : samples.stop * T] * self.terms.divisor.rsqrt()
-        by_term = list(statistics.gradients(root))
-        places = block_slices(self.problem, "parameter")
-        return tuple(_layer_root(layer, [g[name] for g in by_term], places) for name, layer in statistics.layers.items())
+        inputs = self._inputs(statistics)
+        turns = list(statistics.gradients_in_turn(self._scaled(samples)))
+        return tuple(replace(a, gradients=_by_sample([g[a.name] for g in turns])) for a in inputs)
 
 
 def _shape(layer: Layer, samples: int, vectors: int) -> Shape:
@@ -155,8 +189,8 @@ def _shape(layer: Layer, samples: int, vectors: int) -> Shape:
     return Shape(samples, vectors, layer.inputs.shape[1], inputs, layer.width)
 
 
-def _layer_root(layer: Layer, by_term: list[Tensor], places: dict[str, slice]) -> LayerRoot:
-    """The root at one layer, from its gradients ``(R, N, T, D_out)`` of each term of a sample."""
+def _layer_root(layer: Layer, places: dict[str, slice]) -> LayerRoot:
+    """The root at one layer, of no vectors yet."""
     inputs, pieces = [], []
     width = 0
     if layer.weight is not None:
@@ -166,12 +200,26 @@ def _layer_root(layer: Layer, by_term: list[Tensor], places: dict[str, slice]) -
     if layer.bias is not None:
         inputs.append(torch.ones_like(layer.inputs[..., :1]))
         pieces.append(Piece(layer.bias, places[layer.bias], slice(width, width + 1)))
-    gradients = torch.cat(by_term) if len(by_term) > 1 else by_term[0]
-    return LayerRoot(layer.name, torch.cat(inputs, -1), gradients.transpose(0, 1).contiguous(), tuple(pieces))
+    entered = torch.cat(inputs, -1) if len(inputs) > 1 else inputs[0]
+    none = entered.new_empty(len(entered), 0, entered.shape[1], layer.width)
+    return LayerRoot(layer.name, entered, none, tuple(pieces))
+
+
+def _by_sample(turns: list[Tensor]) -> Tensor:
+    """Gradients ``(r, N, T, D_out)`` of all vectors side by side, ``(N, R, T, D_out)``."""
+    parts = [part.transpose(0, 1) for part in turns]
+    return torch.cat(parts, 1) if len(parts) > 1 else parts[0].contiguous()
+
+
+def probes_all(problem: Problem) -> bool:
+    """Whether all samples are evaluated to learn the sizes of the layers, and not the first alone."""
+    return problem.inputs.numel() <= PROBED
 
 
 def _require_independence(problem: Problem, outputs: Tensor) -> None:
     """Refuse a model whose samples alone give other outputs than within their batch, ``(N, T, C)``."""
+    if is_sample_wise(problem):
+        return
     parameters = detached(problem)
     with torch.no_grad(), differentiable_attention():
         try:

@@ -44,5 +44,7 @@ def write_rows(layers: Sequence[LayerRoot], samples: slice, rows: Tensor) -> Non
             inputs = a[:, None, :, piece.columns]
             if a.shape[1] == 1:
                 torch.mul(g.mT, inputs, out=target)
+            elif g.shape[1] == 1:
+                torch.bmm(g[:, 0].mT, inputs[:, 0], out=target[:, 0])
             else:
                 target.copy_(g.mT @ inputs)

@@ -1,6 +1,7 @@
 """What a loss module says about labels: the common interface of the likelihoods."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -77,6 +78,10 @@ class Likelihood(ABC):
         """
         return self.residuals(outputs, labels)
 
+    def scores_at(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """:meth:`scores` at several labels a term, ``(S, K)`` or ``(S, K, C)``: ``(K, S, C)``."""
+        return torch.stack([self.scores(outputs, label) for label in labels], 1)
+
     @abstractmethod
     def hessian_root(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Rows b with ``H_k = sum_r b_kr b_kr'``: ``(K, R, C)``; zero where a label is masked."""
@@ -85,6 +90,15 @@ class Likelihood(ABC):
         """The Hessians of the un-reduced terms: ``(K, C, C)``, from their roots."""
         root = self.hessian_root(outputs, labels)
         return root.mT @ root
+
+    def derivatives(self, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The residuals, and the products of the Hessians with vectors ``(K, C)`` as a function: what both need, once."""
+        root = self.hessian_root(outputs, labels)
+
+        def product(vectors: Tensor) -> Tensor:
+            return torch.einsum("krc,kr->kc", root, torch.einsum("krd,kd->kr", root, vectors))
+
+        return self.residuals(outputs, labels), product
 
     # --- the distribution of labels --------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fishergauge.reference.errors import ProblemError
 from fishergauge.reference.evaluation import called_at, differentiable_attention
+from fishergauge.reference.evaluation import plainly as plainly
 from fishergauge.reference.jacobian import (
     Parameters,
     detached,
@@ -56,7 +57,7 @@ class Linearization:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._at = called_at(problem.model, list(problem.parameters))
-        plain = _plain()
+        plain = plainly()
         self._parameters = {name: p.clone() for name, p in detached(problem).items()}
         if plain:
             for parameter in self._parameters.values():
@@ -68,21 +69,32 @@ class Linearization:
 
     def push(self, vectors: Tensor) -> Tensor:
         r"""Products :math:`J_k v` with the rows of ``(B, P)``: ``(B, K, C)``."""
-        if _differentiated(vectors):
-            return pushed_forward(self._evaluate, self._fixed(), self._outputs.detach(), vmap(self.problem.unflatten)(vectors))
-        return _one_by_one(lambda v: self._push(v).flatten(0, 1), vectors)
+        if differentiated_in(vectors):
+            return pushed_forward(self.evaluate, self.fixed(), self._outputs.detach(), vmap(self.problem.unflatten)(vectors))
+        return one_by_one(lambda v: self._push(v).flatten(0, 1), vectors)
 
     def pull(self, cotangents: Tensor) -> Tensor:
         r"""Products :math:`\sum_k J_k' u_k` with ``(B, K, C)``: ``(B, P)``."""
-        if _differentiated(cotangents):
-            return pulled_back(self._evaluate, self._fixed(), cotangents)
-        return _one_by_one(self._pull, cotangents)
+        if differentiated_in(cotangents):
+            return pulled_back(self.evaluate, self.fixed(), cotangents)
+        return one_by_one(self._pull, cotangents)
 
-    def _evaluate(self, parameters: Parameters) -> Tensor:
+    @property
+    def places(self) -> list[Tensor]:
+        """The parameters in the graph, in the order of the problem's."""
+        return list(self._parameters.values())
+
+    @property
+    def by_sample(self) -> Tensor:
+        """The terms in the graph, ``(N, T, C)``."""
+        return self._outputs
+
+    def evaluate(self, parameters: Parameters) -> Tensor:
         """The terms at other parameters, ``(N, T, C)``."""
         return self.problem.likelihood.split(self._at(parameters, (self.problem.inputs,)))
 
-    def _fixed(self) -> Parameters:
+    def fixed(self) -> Parameters:
+        """The parameters, outside the graph."""
         return {name: p.detach() for name, p in self._parameters.items()}
 
     def _pull(self, cotangent: Tensor) -> Tensor:
@@ -131,7 +143,7 @@ class _WithoutZeroProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def linearized_terms(problem: Problem) -> Terms:
     """The terms of a problem together with the linearisation of which they are the value: one evaluation of the model."""
-    if not _plain():
+    if not plainly():
         return terms_of(problem)
     linearization = Linearization(problem)
     return replace(terms_of(problem, linearization.outputs), linearization=linearization)
@@ -153,17 +165,12 @@ def linearization_of(problem: Problem, terms: Terms) -> Linearization:
     return linearization
 
 
-def _plain() -> bool:
-    """Whether plain automatic differentiation works here: outside transforms of torch.func and inference mode."""
-    return not (torch._C._are_functorch_transforms_active() or torch.is_inference_mode_enabled())
-
-
-def _differentiated(vectors: Tensor) -> bool:
+def differentiated_in(vectors: Tensor) -> bool:
     """Whether somebody may differentiate through a product with these vectors; it then needs a graph of its own."""
-    return not _plain() or (vectors.requires_grad and torch.is_grad_enabled())
+    return not plainly() or (vectors.requires_grad and torch.is_grad_enabled())
 
 
-def _one_by_one(product: Callable[[Tensor], Tensor], vectors: Tensor) -> Tensor:
+def one_by_one(product: Callable[[Tensor], Tensor], vectors: Tensor) -> Tensor:
     """A product with each of several vectors: at once where torch can."""
     if len(vectors) > 1:
         try:

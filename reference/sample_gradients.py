@@ -6,7 +6,12 @@ import torch
 from torch import Tensor
 
 from fishergauge.reference.empirical_fisher import empirical_fisher
+from fishergauge.reference.errors import UnsupportedError
 from fishergauge.reference.gauss_newton import GaussNewton
+from fishergauge.reference.layer_root import LayerRoots, probes_all
+from fishergauge.reference.layer_statistics import LayerStatistics
+from fishergauge.reference.layered import layered_rows
+from fishergauge.reference.linearization import plainly
 from fishergauge.reference.problem import Problem
 
 
@@ -33,6 +38,21 @@ def sample_gradients(problem: Problem) -> Tensor:
     Reference:
         Goodfellow, "Efficient per-example gradient computations", arXiv:1510.01799 (2015), sec. 4.
     """
+    rows = _of_layers(problem) if plainly() and probes_all(problem) else None
+    if rows is not None:
+        return rows
     matrix = empirical_fisher(problem)
     unreduced = replace(matrix.terms, divisor=torch.ones_like(matrix.terms.divisor))
     return GaussNewton(problem, unreduced, matrix.root).stacked_rows()
+
+
+def _of_layers(problem: Problem) -> Tensor | None:
+    """The gradients by the layers, the model evaluated once for them and their terms; None where there are others."""
+    try:
+        statistics = LayerStatistics(problem)
+        terms = statistics.terms
+        residuals = problem.likelihood.residuals(terms.outputs, terms.labels)[:, None]
+        unreduced = replace(terms, divisor=torch.ones_like(terms.divisor))
+        return layered_rows(LayerRoots(problem, unreduced, residuals, statistics))
+    except UnsupportedError:
+        return None

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishergauge.reports.run_options import SUBJECT_HELP, Progress, positive
-from fishergauge.reports.usage import INTERRUPTED, WRONG_USE, answer, make_folder, writable
+from fishergauge.reports.run_options import SUBJECT_HELP, Progress, available_cores, positive
+from fishergauge.reports.usage import INTERRUPTED, WRONG_USE, UsageError, answer, make_folder, writable
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fishergauge.suites.benchmarks.record import BenchRecord
 
 VACUOUS = 3
+MOST_THREADS = 4  # a core
 DESCRIPTION = """\
 Measure what implementations of the same task cost: verified against an independent result first, then counted (FLOPs,
 passes, peak memory) and timed in turn. Judged are results and what repeats exactly; time only between two versions (--old)."""
@@ -39,7 +40,7 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     group = parser.add_argument_group("what is measured")
     group.add_argument("--subject", nargs="+", action="extend", default=[], metavar="SUBJECT", help=SUBJECT_HELP)
-    group.add_argument("--sizes", metavar="SIZES", help="small, medium, large (default: small,medium; with --quick small)")
+    group.add_argument("--sizes", metavar="SIZES", help="small, medium, large (default: small,medium; see --quick)")
     group.add_argument("--problems", metavar="GLOB", help="only these problems; a comma separates patterns")
     group.add_argument("--tasks", metavar="GLOB", help="only these tasks, such as 'ggn/*'")
     group.add_argument("--implementations", metavar="GLOB", help="only these implementations")
@@ -51,7 +52,12 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     group.add_argument("--dtype", choices=("float64", "float32", "both"), default="float64", help="default: float64")
     group.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     group.add_argument("--scaling", action="store_true", help="also how counted cost grows with N, P and C, against theory")
-    group.add_argument("--quick", action="store_true", help="small problems, few rounds")
+    group.add_argument(
+        "--quick",
+        action="store_true",
+        help="only softmax-small and mlp-small unless --sizes or --problems says otherwise, no conjugate gradients of the "
+        "reference unless --implementations does, and little time for timing: times are rough, results and counts are not",
+    )
     group.add_argument("--list", action="store_true", help="list implementations, tasks and problems, and measure nothing")
     group = parser.add_argument_group("how")
     group.add_argument("--threads", type=positive, metavar="N", help="of torch (default: as torch chooses)")
@@ -90,6 +96,8 @@ def _threaded(options: argparse.Namespace) -> int:
     import torch
 
     before = torch.get_num_threads()
+    if (options.threads or 1) > (most := MOST_THREADS * available_cores()):
+        raise UsageError(f"--threads {options.threads}: this machine has {available_cores()} cores; give {most} at most")
     torch.set_num_threads(options.threads or before)
     try:
         return _list(options) if options.list else _bench(options)

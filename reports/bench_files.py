@@ -10,6 +10,7 @@ from fishergauge.reports.bench_github import write_entries
 from fishergauge.reports.bench_scaling import Scaling, write_scaling
 from fishergauge.reports.bench_tables import markdown, write_table
 from fishergauge.reports.extras import MissingExtraError
+from fishergauge.reports.usage import UsageError
 from fishergauge.suites.benchmarks.record import BenchRecord, write_records
 
 
@@ -23,7 +24,21 @@ def write_files(records: Sequence[BenchRecord], verdict: Sequence[str], options:
 
     Returns:
         The paths.
+
+    Raises:
+        UsageError: a file cannot be written.
     """
+    try:
+        return _written(records, verdict, options)
+    except OSError as error:
+        kept = options.out / "bench.jsonl"
+        raise UsageError(
+            f"{error.filename or 'a file of the results'} cannot be written ({error.strerror}); the records are kept in "
+            f"{kept}: make room or choose other paths, and the same command with --resume goes on from them"
+        ) from None
+
+
+def _written(records: Sequence[BenchRecord], verdict: Sequence[str], options: argparse.Namespace) -> list[Path]:
     table, document = options.out / "bench.csv", options.out / "bench.md"
     text = markdown(records, [f"$ {shlex.join(['fishergauge', *options.given])}", *verdict])
     write_table(records, table)

@@ -10,7 +10,7 @@ import torch
 from fishergauge.reports.bench_plan import BenchPlan, Case
 from fishergauge.reports.usage import UsageError
 from fishergauge.suites.benchmarks.machine import differences, machine, versions
-from fishergauge.suites.benchmarks.measurement import measure
+from fishergauge.suites.benchmarks.measurement import frozen, measure
 from fishergauge.suites.benchmarks.record import BenchRecord, Key, line, read_records
 from fishergauge.suites.devices import devices
 
@@ -64,19 +64,20 @@ def measure_plan(
     absent = missing_device(plan.device)
     done = {record.key for record in records}
     cases = list(plan.cases())
-    for number, case in enumerate(cases):
-        if progress is not None:
-            progress(number, len(cases), case)
-        if all(key in done for key in keys(case, plan.device)):
-            continue
-        try:
-            made = not_measured(case, plan.device, absent) if absent else _measured(case, plan.device, manner)
-        except KeyboardInterrupt:
-            raise InterruptedRunError(records) from None
-        made = [record for record in made if record.key not in done]
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(line(record) + "\n" for record in made)
-        records += made
+    with frozen():
+        for number, case in enumerate(cases):
+            if progress is not None:
+                progress(number, len(cases), case)
+            if all(key in done for key in keys(case, plan.device)):
+                continue
+            try:
+                made = not_measured(case, plan.device, absent) if absent else _measured(case, plan.device, manner)
+            except KeyboardInterrupt:
+                raise InterruptedRunError(records) from None
+            made = [record for record in made if record.key not in done]
+            with path.open("a", encoding="utf-8") as file:
+                file.writelines(line(record) + "\n" for record in made)
+            records += made
     return records
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from fishergauge.reports.bench_plan import BenchPlan
 from fishergauge.reports.tables import write_csv
 from fishergauge.reports.usage import UsageError
-from fishergauge.suites.benchmarks.scaling import ScalingRow, measure_scaling
-from fishergauge.suites.benchmarks.scaling_tables import csv_rows, scaling_markdown
+from fishergauge.suites.benchmarks.scaling import NO_FORM, ScalingRow, measure_scaling
+from fishergauge.suites.benchmarks.scaling_tables import csv_rows, no_closed_form, scaling_markdown
 from fishergauge.suites.benchmarks.scaling_theory import expected
 from fishergauge.suites.wording import number, plural, some, wrapped
 
@@ -36,10 +36,12 @@ class Scaling:
             for row in self.wrong
         ]
         judged = sum(row.theory is not None for row in self.rows)
-        skipped = [f"{row.implementation} {row.quantity}/{row.operation}" for row in self.rows if row.reason and not row.wrong]
+        refused = [row for row in self.rows if row.reason and row.reason != NO_FORM and not row.wrong]
+        skipped = [f"{row.implementation} {row.quantity}/{row.operation}" for row in refused]
         left = f"; not counted: {some(skipped, 4)}" if skipped else ""
         summary = f"{plural(judged, 'exponent')} against theory: {len(self.wrong)} wrong{left}"
-        return "\n".join(["scaling", *(part for line in lines for part in wrapped(line, rest=" " * 9)), *wrapped(summary)])
+        red = [part for line in lines for part in wrapped(line, rest=" " * 9)]
+        return "\n".join(["scaling", *red, *wrapped(summary), *wrapped(no_closed_form(self.rows, 4), rest="  ")])
 
 
 def require_closed_forms(plan: BenchPlan) -> None:

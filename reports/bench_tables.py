@@ -91,23 +91,36 @@ def _result(record: BenchRecord) -> str:
 
 def _reasons(records: Sequence[BenchRecord]) -> Iterator[str]:
     """Why something is wrong or not measured, benchmarks with the same reason together."""
-    groups: dict[str, list[str]] = {}
+    red: dict[str, list[BenchRecord]] = {}
+    others: dict[str, list[str]] = {}
     for record in records:
         name = f"{record.implementation} {_task(record)}"
         if record.red:
-            yield f"{_result(record)}: {name}: {_why(record)}."
+            red.setdefault(f"{_result(record)}: {record.reason}", []).append(record)
         elif record.reason:
-            groups.setdefault(record.reason, []).append(name)
-    for reason, names in groups.items():
-        yield f"{reason}: {some(names, 4)}."
+            others.setdefault(record.reason, []).append(name)
+    for alike in red.values():
+        names = [f"{record.implementation} {_task(record)}" for record in alike]
+        yield f"{_result(alike[0])}: {_counted(names)}: {_why(max(alike, key=_deviation), len(alike) > 1)}."
+    for reason, names in others.items():
+        yield f"{reason}: {_counted(names)}."
 
 
-def _why(record: BenchRecord) -> str:
-    """Why a record is red."""
+def _counted(names: Sequence[str]) -> str:
+    """The first names, and how many there are where not all are given."""
+    return some(names, 4) if len(names) <= 4 else f"{len(names)} benchmarks: {some(names, 4)}"
+
+
+def _deviation(record: BenchRecord) -> float:
+    return -1.0 if record.deviation is None else record.deviation
+
+
+def _why(record: BenchRecord, worst: bool = False) -> str:
+    """Why a record is red, alone or as the worst of several."""
     parts = [record.reason]
     if record.deviation is not None and not _failed(record):
         against = f" from {record.against}" if record.against else ""
-        parts.append(f"deviation {number(record.deviation)}{against}, bound {number(record.bound)}")
+        parts.append(f"deviation {'up to ' * worst}{number(record.deviation)}{against}, bound {number(record.bound)}")
     return "; ".join(filter(None, parts)) or "no reason recorded"
 
 

@@ -132,7 +132,7 @@ def _without_worker(python: str, stderr: str) -> str:
         return f"--old {python}: the fishergauge installed there has no {WORKER}; it is too old to be timed in turn"
     if "No module named 'fishergauge" in last:
         return f"--old {python}: there is no fishergauge in this environment; install the old version into it"
-    return f"--old {python} cannot start a worker: {last}"
+    return f"--old {python} cannot start a worker ({last}); give the Python interpreter of an environment with the old version"
 
 
 def new_worker() -> list[str]:

@@ -11,7 +11,7 @@ from fishergauge.reports.bench_run import missing_device
 from fishergauge.reports.bench_scaling import Scaling
 from fishergauge.reports.bench_turns import interleave, new_worker, request_of
 from fishergauge.reports.usage import UsageError
-from fishergauge.suites.benchmarks.gate import compare, measured, require_same_machine
+from fishergauge.suites.benchmarks.gate import compare, measured, require_distinct, require_same_machine
 from fishergauge.suites.benchmarks.machine import machine
 from fishergauge.suites.benchmarks.record import BenchRecord, read_records
 
@@ -41,7 +41,7 @@ def baseline_of(options: argparse.Namespace, plan: BenchPlan) -> list[BenchRecor
 
     Raises:
         RecordError: the file holds no records.
-        GateError: it is of another machine.
+        GateError: it is of another machine, or has a benchmark twice.
         UsageError: it has none of the benchmarks that are measured here.
     """
     if options.baseline is None:
@@ -49,6 +49,9 @@ def baseline_of(options: argparse.Namespace, plan: BenchPlan) -> list[BenchRecor
             raise UsageError("--counted-only says how a baseline is compared; give --baseline FILE, or leave it out")
         return None
     found = read_records(options.baseline)
+    require_distinct(found, "baseline")
+    if not found:
+        raise UsageError(f"--baseline {options.baseline}: holds no benchmarks; measure it with --json {options.baseline}")
     asked = [record for record in found if plan.asks_for(record)]
     if not asked:
         raise UsageError(

@@ -110,11 +110,11 @@ def made_figure(filled: Sequence[tuple[Panel, Sequence[BenchRecord]]], limits: L
     lines = -(-len(filled) // columns)
     figure = require("matplotlib.figure").Figure(figsize=(PANEL[0] * columns, PANEL[1] * lines + 0.6), layout="constrained")
     require("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
-    grid = figure.subplots(lines, columns, squeeze=False).flat
+    grid = list(figure.subplots(lines, columns, squeeze=False).flat)
     for axis, (panel, records), letter in zip(grid, filled, "abcdef", strict=False):
         _draw(axis, records, limits)
         axis.set_title(f"({letter}) {panel.quantity}, {panel.operation}: {panel.problem}", loc="left", fontsize=10)
-    for spare in list(grid)[len(filled) :]:
+    for spare in grid[len(filled) :]:
         spare.axis("off")
     figure.suptitle(
         f"Roofline, {limits.dtype} on {limits.device}, {limits.threads} thread{'s' * (limits.threads > 1)}: matrix products "

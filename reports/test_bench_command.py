@@ -132,7 +132,9 @@ def test_a_run_with_nothing_red_ends_with_0_and_writes_its_files(capsys: pytest.
     ("arguments", "problems", "dtypes"),
     [
         ([], 8, {"float64"}),
-        (["--quick"], 4, {"float64"}),
+        (["--quick"], 2, {"float64"}),
+        (["--quick", "--sizes", "small"], 4, {"float64"}),
+        (["--quick", "--problems", "cnn-*"], 1, {"float64"}),
         (["--sizes", "large"], 4, {"float64"}),
         (["--sizes", "small, large", "--dtype", "both"], 8, {"float64", "float32"}),
         (["--problems", "mlp-*"], 2, {"float64"}),
@@ -160,6 +162,21 @@ def test_what_is_measured(arguments: list[str], problems: int, dtypes: set[str],
 def test_who_is_measured(arguments: list[str], expected: list[list[str]], measured: Measured) -> None:
     assert run(*FEW, *arguments) == 0
     assert sorted(sorted(names) for names, *_ in measured.calls) == sorted(sorted(names) for names in expected)
+
+
+def test_quick_leaves_out_conjugate_gradients_of_the_reference_unless_they_are_asked_for(
+    measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [
+        Implementation(name, kind, DENSE, lambda problem: lambda: torch.zeros(1))  # type: ignore[arg-type]
+        for name, kind in (("fishergauge", "reference"), ("fishergauge:cg", "reference"), ("cg", "reference"), ("x:cg", "peer"))
+    ]
+    monkeypatch.setattr("fishergauge.reports.bench_plan.implementations", lambda **_: made)
+    asked = {(): 4, ("--quick",): 2, ("--quick", "--implementations", "*cg"): 3}
+    for arguments, count in asked.items():
+        measured.calls.clear()
+        run(*FEW, *arguments)
+        assert [len(names) for names, *_ in measured.calls] == [count], arguments
 
 
 def test_how_it_is_measured(measured: Measured) -> None:
@@ -423,8 +440,8 @@ def test_the_listing_measures_nothing(measured: Measured, capsys: pytest.Capture
     assert run("--list", "--tasks", "ggn/dia*", "--quick", "--subject", "mine.py:mine") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["ggn/diagonal", "fishergauge,", "backpack,", "curvlinops:make_fx,", "mine"]
-    assert [line.split()[0] for line in lines if "N = " in line] == ["softmax-small", "mlp-small", "cnn-small", "wide-small"]
-    assert lines[-1] == "in float64 on cpu: 16 benchmarks"
+    assert [line.split()[0] for line in lines if "N = " in line] == ["softmax-small", "mlp-small"]
+    assert lines[-1] == "in float64 on cpu: 8 benchmarks"
     assert measured.calls == []
     assert not Path("out").exists()
 

@@ -84,6 +84,12 @@ def test_what_is_wrong_untimed_of_another_machine_or_without_limit_is_not_drawn(
     assert not (tmp_path / "roofline.png").exists()
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 5])
+def test_no_empty_panel_is_shown(count: int) -> None:
+    figure = roofline_figure.made_figure([(Panel("ggn", "dense", f"mlp-{i}"), [RECORD]) for i in range(count)], LIMITS)
+    assert [axis.axison for axis in figure.axes] == [True] * count + [False] * (-count % min(count, 3))
+
+
 def test_two_variants_of_a_library_share_a_colour_and_differ_in_filling() -> None:
     names = ["curvlinops", "curvlinops:make_fx", "backpack"]
     styles = [roofline_figure._style(name, names) for name in names]
@@ -129,6 +135,12 @@ def test_labels_stay_in_the_cell_of_their_panel() -> None:
     for place, axis in enumerate(figure.axes):
         (text,) = axis.texts
         assert text.get_window_extent().x1 <= figure.bbox.x1 * (place % 3 + 1) / 3
+
+
+def test_a_leader_starts_at_the_end_of_its_line() -> None:
+    axis = scaling_figure.made_figure([ROW], "mlp").axes[0]
+    leader = axis.transAxes.transform((axis.lines[1].get_xdata()[0], axis.lines[1].get_ydata()[0]))
+    assert leader == pytest.approx(axis.transData.transform((8, 40.0)), abs=0.5)
 
 
 def test_what_contradicts_theory_is_red() -> None:

@@ -72,6 +72,16 @@ def test_what_raised_an_error_is_not_called_wrong() -> None:
     assert sections([replace(WRONG, deviation=None)])[0].below == ["WRONG: asdl ggn/dense: no reason recorded."]
 
 
+def test_red_results_with_the_same_reason_share_a_line() -> None:
+    failed = [replace(WRONG, quantity=f"q{n}", reason="error: ValueError: no", deviation=None) for n in range(6)]
+    wrong = [replace(WRONG, quantity=f"w{n}", reason="wrong, and not timed", deviation=n / 10) for n in range(3)]
+    (section,) = sections([*failed[:3], *wrong, *failed[3:]])
+    assert section.below == [
+        "FAILED: 6 benchmarks: asdl q0/dense, asdl q1/dense, asdl q2/dense, asdl q3/dense and 2 more: error: ValueError: no.",
+        "WRONG: asdl w0/dense, asdl w1/dense, asdl w2/dense: wrong, and not timed; deviation up to 0.2 from plain, bound 1e-9.",
+    ]
+
+
 def test_a_task_that_all_refuse_is_named_below_and_a_missing_device_has_rows() -> None:
     (section,) = sections([REFUSED, replace(REFUSED, operation="blocks")])
     assert (section.head, section.rows) == ((), [])

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from fishergauge.reports.power_law import power_law_exponent
+from fishergauge.suites.power_law import power_law_exponent
 
 
 def test_the_exponent_is_that_of_the_law_and_of_the_best_line() -> None:

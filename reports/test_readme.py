@@ -30,6 +30,8 @@ else:
 
 # The commands of the README, with options that make them short. None: run by continuous integration, not here.
 FEW = "--claims T4 -j 1"
+GGN = "--tasks ggn/diagonal"
+TINY = "--sizes small --tasks 'kfac-separate/d*'"
 KFAC = "fishergauge check examples/my_kfac.py:subject"
 COMMANDS = {
     "pip install .": None,
@@ -51,6 +53,10 @@ COMMANDS = {
     "fishergauge spectrum": "--quick --models mlp --families permutation,affine --approximations kfac-joint,gradient -j 1",
     "fishergauge spectrum --quick --subject examples/my_kfac.py:subject": "--models mlp --families kronecker -j 1",
     "fishergauge spectrum --list": "",
+    "fishergauge bench --quick --tasks 'ggn/*'": "--problems softmax-small --no-time --no-peers --implementations fishergauge",
+    "fishergauge bench --subject examples/my_kfac.py:subject --problems 'mlp-*'": f"--no-time --no-peers {TINY}",
+    "fishergauge bench --no-time --json baseline.jsonl": f"--no-peers --problems softmax-small {GGN}",
+    "fishergauge bench --no-time --baseline baseline.jsonl": f"--no-peers --problems softmax-small {GGN}",
 }
 RED = {"fishergauge check examples/my_kfac.py:mistaken --problems mlp-tanh-gaussian": 1}
 

@@ -158,6 +158,7 @@ def test_the_counted_cost_is_the_promised_one(target: Any, route: str, monkeypat
     matrix = target(BENCHES["mlp-small"].problem())
     assert matrix._layered is not None
     shapes = matrix._layered.shapes
+    next(iter(matrix._layered))  # pulled back before the count
     size, samples = matrix.shape[0], shapes[0].samples
     with counted() as counts:
         matrix.dense()
@@ -199,6 +200,13 @@ def test_the_cheaper_route_is_taken() -> None:
     assert not pairs_are_cheaper([deep, deep._replace(positions=2)])  # no sum of Kronecker products
     for shapes in ([wide], [deep], [deep, wide], [deep, deep._replace(outputs=3)]):
         assert pairs_are_cheaper(shapes) == (flops_by_pairs(shapes) < flops_by_rows(shapes))
+
+
+def test_a_block_of_one_vector_is_packed_only_where_that_pays() -> None:
+    small, large = Shape(5000, 1, 1, 16, 10), Shape(1000, 1, 1, 33, 64)
+    assert layered._packing_dominates(small)
+    assert not layered._packing_dominates(small._replace(vectors=10))
+    assert not layered._packing_dominates(large)
 
 
 def test_the_layers_are_evaluated_once_for_all_that_is_asked(monkeypatch: Patch) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fishergauge.reference import Problem, fisher, gradient, kfac, natural_gradient_step, solve_psd
 from fishergauge.reports.course.unset_modules import unset_linear
-from fishergauge.reports.power_law import power_law_exponent
+from fishergauge.suites.power_law import power_law_exponent
 from fishergauge.suites.seeding import generator
 
 WIDTH, SAMPLES, STEPS = 4, 40, 8

@@ -10,7 +10,7 @@ from fishergauge.reference import Problem, empirical_fisher, fisher, gradient, n
 from fishergauge.reports.course.convergence_iterations import gradient_descent_rate
 from fishergauge.reports.course.unset_modules import unset_linear
 from fishergauge.reports.data import load
-from fishergauge.reports.power_law import power_law_exponent
+from fishergauge.suites.power_law import power_law_exponent
 from fishergauge.suites.seeding import generator
 
 STARTS, DESCENT_STEPS, EMPIRICAL_STEPS = 10, 400, 60

@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from fishergauge.reference import Problem
-from fishergauge.reports.course.growth import Sizes
+from fishergauge.suites.benchmarks.layer_sizes import LayerSizes
 
-Count = Callable[[Sizes], float]
+Count = Callable[[LayerSizes], float]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from fishergauge.reference.factored_blocks import FactoredBlocks
 from fishergauge.reference.kfac import Kronecker
 from fishergauge.reference.quasi_diagonal import Units
 from fishergauge.reports.course.costed import Costed, Count
-from fishergauge.reports.course.growth import Sizes
+from fishergauge.suites.benchmarks.layer_sizes import LayerSizes
 
 
 def factorisations() -> list[Costed]:
@@ -21,15 +21,15 @@ def factorisations() -> list[Costed]:
     def made(name: str, label: str, form: Callable[[Problem], FactoredBlocks], *theory: Count) -> Costed:
         return Costed(name, label, "factors", form, lambda m, v: m @ v, solve_factors, numbers_of_factors, *theory)
 
-    def eigenproblems(s: Sizes, joint: bool = True) -> float:
+    def eigenproblems(s: LayerSizes, joint: bool = True) -> float:
         return sum(9 * (m**3 + (n + joint) ** 3) + 4 * (m**2 * (n + joint) + m * (n + joint) ** 2) for n, m in s.maps)
 
-    def factors(s: Sizes) -> float:
-        return sum(2 * s.N * (s.outputs * m**2 + (n + 1) ** 2) + 2 * s.N * m * n for n, m in s.maps)
+    def factors(s: LayerSizes) -> float:
+        return sum(2 * s.samples * (s.outputs * m**2 + (n + 1) ** 2) + 2 * s.samples * m * n for n, m in s.maps)
 
-    def corrected(s: Sizes) -> float:
-        rotations = sum(2 * s.N * (n + 1) ** 2 + 2 * s.N * s.outputs * m**2 for n, m in s.maps)
-        eigenvalues = sum(4 * s.N * s.outputs * m * (n + 1) for n, m in s.maps)
+    def corrected(s: LayerSizes) -> float:
+        rotations = sum(2 * s.samples * (n + 1) ** 2 + 2 * s.samples * s.outputs * m**2 for n, m in s.maps)
+        eigenvalues = sum(4 * s.samples * s.outputs * m * (n + 1) for n, m in s.maps)
         return factors(s) + rotations + eigenvalues + sum(9 * (m**3 + (n + 1) ** 3) for n, m in s.maps)
 
     return [
@@ -62,16 +62,16 @@ def factorisations() -> list[Costed]:
             "Shampoo",
             reference.shampoo,
             lambda s: sum(2 * m**2 + n**2 + 1 for n, m in s.maps),
-            lambda s: sum(2 * s.N * (m**2 * n + m * n**2) for n, m in s.maps),
+            lambda s: sum(2 * s.samples * (m**2 * n + m * n**2) for n, m in s.maps),
             lambda s: eigenproblems(s, False) + sum(9 * m**3 for _, m in s.maps),
         ),
         made(
             "quasi-diagonal",
             "Fisher, quasi-diagonal",
             reference.quasi_diagonal,
-            lambda s: 2 * s.total,
-            lambda s: 6 * s.N * s.outputs * s.total,
-            lambda s: 9 * s.total,
+            lambda s: 2 * s.parameters,
+            lambda s: 6 * s.samples * s.outputs * s.parameters,
+            lambda s: 9 * s.parameters,
         ),
     ]
 

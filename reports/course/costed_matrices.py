@@ -11,7 +11,8 @@ from fishergauge import reference
 from fishergauge.reference import Curvature, Problem, block_slices, solve_damped
 from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reports.course.costed import Costed, Count
-from fishergauge.reports.course.growth import Sizes
+from fishergauge.suites.benchmarks.layer_sizes import LayerSizes
+from fishergauge.suites.benchmarks.scaling_theory import layered_blocks, layered_dense
 from fishergauge.suites.matrix import densified
 from fishergauge.suites.seeding import generator
 from fishergauge.suites.spectrum.approximation import Approximation
@@ -20,7 +21,7 @@ from fishergauge.suites.spectrum.approximation import Approximation
 def dense_matrices() -> list[Costed]:
     """Fisher, GGN, Hessian, empirical and Monte-Carlo Fisher as P x P numbers."""
 
-    def made(name: str, label: str, form: Callable[[Problem], Curvature], rows: Count, definite: bool = True) -> Costed:
+    def made(name: str, label: str, form: Callable[[Problem], Curvature], forming: Count, definite: bool = True) -> Costed:
         return Costed(
             name,
             label,
@@ -29,17 +30,19 @@ def dense_matrices() -> list[Costed]:
             torch.matmul,
             solve_damped if definite else _solve_indefinite,
             torch.numel,
-            lambda s: s.total**2,
-            lambda s: 2 * rows(s) * s.total**2,
-            lambda s: s.total**3 / 3 if definite else 2 * s.total**3 / 3,
+            lambda s: s.parameters**2,
+            forming,
+            lambda s: s.parameters**3 / 3 if definite else 2 * s.parameters**3 / 3,
         )
 
     return [
-        made("exact-fisher", "exact Fisher, dense", reference.fisher, lambda s: s.N * s.outputs),
-        made("ggn", "GGN, dense", reference.ggn, lambda s: s.N * s.outputs),
-        made("hessian", "Hessian, dense", reference.hessian, lambda s: s.N * (s.outputs + 3), False),
-        made("empirical-fisher", "empirical Fisher, dense", reference.empirical_fisher, lambda s: s.N),
-        made("monte-carlo-1", "Monte-Carlo Fisher, S = 1, dense", _drawn, lambda s: s.N),
+        made("exact-fisher", "exact Fisher, dense", reference.fisher, lambda s: layered_dense(s, s.outputs)),
+        made("ggn", "GGN, dense", reference.ggn, lambda s: layered_dense(s, s.outputs)),
+        made(
+            "hessian", "Hessian, dense", reference.hessian, lambda s: 2 * s.samples * (s.outputs + 3) * s.parameters**2, False
+        ),
+        made("empirical-fisher", "empirical Fisher, dense", reference.empirical_fisher, lambda s: layered_dense(s, 1)),
+        made("monte-carlo-1", "Monte-Carlo Fisher, S = 1, dense", _drawn, lambda s: layered_dense(s, 1)),
     ]
 
 
@@ -64,8 +67,8 @@ def as_dense(one: Approximation) -> Costed:
         matrix = one.build(problem, problem)
         return matrix if one.solve is not None else densified(matrix, problem)
 
-    def square(s: Sizes) -> float:
-        return s.total**2
+    def square(s: LayerSizes) -> float:
+        return s.parameters**2
 
     return Costed(
         one.name,
@@ -76,8 +79,8 @@ def as_dense(one: Approximation) -> Costed:
         solved,
         lambda matrix: int(matrix.shape[0]) ** 2,
         square,
-        lambda s: 2 * s.N * s.outputs * s.total**2,
-        lambda s: s.total**3 / 3,
+        lambda s: 2 * s.samples * s.outputs * s.parameters**2,
+        lambda s: s.parameters**3 / 3,
     )
 
 
@@ -96,8 +99,10 @@ def diagonal_blocks() -> list[Costed]:
         def form(problem: Problem) -> Blocks:
             return Blocks(list(block_slices(problem, per).values()), list(reference.fisher(problem).blocks(per).values()))
 
-        def sizes(s: Sizes) -> list[int]:
-            return s.layers if per == "layer" else s.parameters
+        def sizes(s: LayerSizes) -> list[int]:
+            if per == "layer":
+                return [layer.parameters for layer in s.layers]
+            return [size for n, m in s.maps for size in (m * n, m)]
 
         return Costed(
             f"fisher-{per}-blocks",
@@ -108,7 +113,7 @@ def diagonal_blocks() -> list[Costed]:
             lambda b, v, d: torch.cat([solve_damped(m, v[part], d) for part, m in zip(b.places, b.matrices, strict=True)]),
             lambda b: sum(m.numel() for m in b.matrices),
             lambda s: sum(n**2 for n in sizes(s)),
-            lambda s: 2 * s.N * s.outputs * sum(n**2 for n in sizes(s)),
+            lambda s: layered_blocks(s, s.outputs),  # those of parameters are parts of them
             lambda s: sum(n**3 for n in sizes(s)) / 3,
         )
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from fishergauge import reference
 from fishergauge.reference import Curvature, Problem, woodbury_solve
 from fishergauge.reports.course.costed import Costed, Count
+from fishergauge.suites.benchmarks.theory_of_layers import diagonal
 
 RANK = 10
 PRODUCTS = 20  # of conjugate gradients
@@ -25,9 +26,9 @@ def diagonals() -> list[Costed]:
             torch.mul,
             lambda d, v, damping: v / (d + damping),
             torch.numel,
-            lambda s: s.total,
+            lambda s: s.parameters,
             forming,
-            lambda s: 2 * s.total,
+            lambda s: 2 * s.parameters,
         )
 
     return [
@@ -35,13 +36,13 @@ def diagonals() -> list[Costed]:
             "fisher-diagonal",
             "Fisher, diagonal",
             lambda p: reference.fisher(p).diagonal(),
-            lambda s: 4 * s.N * s.outputs * s.total,
+            lambda s: diagonal(s, s.outputs),
         ),
         made(
             "adam",
             "root of the diagonal (Adam)",
             lambda p: reference.empirical_fisher(p).diagonal().sqrt(),
-            lambda s: 4 * s.N * s.total,
+            lambda s: 4 * s.samples * s.parameters,
         ),
     ]
 
@@ -56,9 +57,9 @@ def products_alone() -> list[Costed]:
         lambda rows, v: rows.T @ (rows @ v),
         woodbury_solve,
         torch.numel,
-        lambda s: RANK * s.total,
-        lambda s: 2 * (s.N * s.outputs) ** 2 * s.total + 9 * (s.N * s.outputs) ** 3,
-        lambda s: 2 * RANK**2 * s.total,
+        lambda s: RANK * s.parameters,
+        lambda s: 2 * (s.samples * s.outputs) ** 2 * s.parameters + 9 * (s.samples * s.outputs) ** 3,
+        lambda s: 2 * RANK**2 * s.parameters,
     )
     iterated = Costed(
         "products",
@@ -68,9 +69,9 @@ def products_alone() -> list[Costed]:
         lambda matrix, v: matrix @ v,
         truncated,
         lambda matrix: matrix.root.numel(),
-        lambda s: s.N * s.outputs**2,
-        lambda s: 2 * s.N * s.total,
-        lambda s: PRODUCTS * 10 * s.N * s.total,
+        lambda s: s.samples * s.outputs**2,
+        lambda s: 2 * s.samples * s.parameters,
+        lambda s: PRODUCTS * 10 * s.samples * s.parameters,
     )
     identity = Costed(
         "gradient",
@@ -82,7 +83,7 @@ def products_alone() -> list[Costed]:
         lambda _: 0,
         lambda s: 0,
         lambda s: 0,
-        lambda s: s.total,
+        lambda s: s.parameters,
     )
     return [low_rank, iterated, identity]
 

@@ -12,9 +12,9 @@ from fishergauge.reports.cell import Record
 from fishergauge.reports.cost import seconds
 from fishergauge.reports.course.costed import Costed
 from fishergauge.reports.course.digit_problems import initialise
-from fishergauge.reports.course.growth import Sizes
 from fishergauge.reports.course.operations import operations
 from fishergauge.reports.course.unset_modules import unset_linear
+from fishergauge.suites.benchmarks.layer_sizes import LayerSizes, perceptron_sizes
 from fishergauge.suites.benchmarks.memory import peak_bytes
 from fishergauge.suites.seeding import generator
 
@@ -48,9 +48,9 @@ def wide_problem(width: int, samples: int = SAMPLES, device: str = "cpu") -> Pro
     return Problem(model.to(device), nn.CrossEntropyLoss(), [(inputs.to(device), labels.to(device))], f"width-{width}")
 
 
-def sizes_of(width: int, samples: int = SAMPLES) -> Sizes:
+def sizes_of(width: int, samples: int = SAMPLES) -> LayerSizes:
     """The sizes of :func:`wide_problem`."""
-    return Sizes((width, width, OUTPUTS), samples)
+    return perceptron_sizes((width, width, OUTPUTS), samples)
 
 
 def cost_record(one: Costed, widths: Sequence[int], repetitions: int, device: str) -> Record:
@@ -95,7 +95,7 @@ def _costs(one: Costed, width: int, repetitions: int, device: str) -> list[dict[
                 "label": one.label,
                 "kind": one.kind,
                 "width": width,
-                "P": sizes.total,
+                "P": sizes.parameters,
                 "stage": stage,
                 "flops": counts[stage],
                 "theory": theory[stage],

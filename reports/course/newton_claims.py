@@ -11,7 +11,7 @@ from fishergauge.reports.course.newton_measurements import DAMPING
 from fishergauge.reports.course.newton_problems import CONVEX, DATA
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.ledger import CONDITIONAL, COURSE, LedgerEntry
-from fishergauge.reports.power_law import power_law_exponent
+from fishergauge.suites.power_law import power_law_exponent
 
 Row = dict[str, Any]
 NO_FIGURES = "no figure"

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from fishergauge.suites.factorisation_counts import FACTORISATIONS
 from fishergauge.suites.flop_counter import FlopCounter
 
 Shape = torch.Size
@@ -14,28 +15,9 @@ def _size(shape: Any) -> int:
     return int(torch.Size(shape).numel())
 
 
-def _factorisation(per_cube: float) -> Callable[..., int]:
-    """A count of ``per_cube`` n^3 for each matrix of a batch."""
-
-    def count(shape: Shape, *_: Any, out_shape: Any = None, **__: Any) -> int:
-        return round(per_cube * shape[-1] ** 3) * _size(shape[:-2])
-
-    return count
-
-
-def _general_solve(matrix: Shape, right: Shape, *_: Any, out_shape: Any = None, **__: Any) -> int:
-    """An LU factorisation, and two triangular systems."""
-    return round(2 / 3 * matrix[-1] ** 3) + 2 * matrix[-1] * _size(right)
-
-
 def _products(left: Shape, right: Shape, *_: Any, out_shape: Any = None, **__: Any) -> int:
     """A matrix, or a vector, times a vector."""
     return 2 * _size(left)
-
-
-def _triangular_solves(right: Shape, factor: Shape, *_: Any, out_shape: Any = None, **__: Any) -> int:
-    """Two triangular systems, n^2 each for every right-hand side."""
-    return 2 * factor[-1] * _size(right)
 
 
 def _each_input(shape: Shape, *_: Any, out_shape: Any = None, **__: Any) -> int:
@@ -50,10 +32,7 @@ def _each_output(*_: Any, out_shape: Any = None, **__: Any) -> int:
 
 aten: Any = torch.ops.aten
 COUNTS: dict[Any, Callable[..., int]] = {
-    aten.linalg_cholesky_ex: _factorisation(1 / 3),
-    aten._linalg_eigh: _factorisation(9),
-    aten._linalg_solve_ex: _general_solve,
-    aten.cholesky_solve: _triangular_solves,
+    **FACTORISATIONS,
     aten.mv: _products,
     aten.dot: _products,
     aten.sum: _each_input,

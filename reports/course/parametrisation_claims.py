@@ -9,7 +9,7 @@ import torch
 from fishergauge.reports.claim import Claim, Judgement
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.ledger import CONDITIONAL, COURSE, LedgerEntry
-from fishergauge.reports.power_law import power_law_exponent
+from fishergauge.suites.power_law import power_law_exponent
 
 Row = dict[str, Any]
 DATA = "digits, teacher's labels"

@@ -37,8 +37,8 @@ from fishergauge.reports.course.convergence_least_squares import least_squares, 
 from fishergauge.reports.course.convergence_logistic import closed_form, dominant, logistic_regression, logistic_rows, optimum
 from fishergauge.reports.course.convergence_noise import noise_rows
 from fishergauge.reports.options import Options
-from fishergauge.reports.power_law import power_law_exponent
 from fishergauge.suites.closeness import ClaimViolated, assert_close
+from fishergauge.suites.power_law import power_law_exponent
 
 SPECTRUM = torch.tensor([1.0, 0.3, 0.02], dtype=torch.float64)
 SMALL: dict[str, tuple[float, ...]] = {

@@ -26,7 +26,7 @@ from fishergauge.reports.course.efficiency_claims import (
 )
 from fishergauge.reports.course.efficiency_measurements import SAMPLES, cost_record, sizes_of, wide_problem
 from fishergauge.reports.course.efficiency_tables import exponents, fitted, total
-from fishergauge.reports.course.growth import Sizes, exponent
+from fishergauge.reports.course.growth import exponent
 from fishergauge.reports.course.operations import operations
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.options import Options
@@ -166,11 +166,10 @@ def test_operations_repeat() -> None:
 def test_sizes_are_those_of_the_problem() -> None:
     for width in (3, 8):
         sizes, problem = sizes_of(width), wide_problem(width)
-        assert sizes.total == problem.num_parameters == width**2 + 11 * width + 10
-        assert sizes.parameters == [parameter.numel() for parameter in problem.parameters.values()]
-        assert sizes.N == problem.num_samples == SAMPLES
-    assert Sizes((2, 3), 1).layers == [9]
-    assert Sizes((2, 3), 1).outputs == 3
+        assert sizes.parameters == problem.num_parameters == width**2 + 11 * width + 10
+        assert [size for n, m in sizes.maps for size in (m * n, m)] == [p.numel() for p in problem.parameters.values()]
+        assert sizes.samples == problem.num_samples == SAMPLES
+        assert sizes.outputs == problem.outputs.shape[1]
 
 
 def test_the_problem_leaves_the_global_generator_alone() -> None:
@@ -198,7 +197,7 @@ def test_counted_operations_grow_as_theory_says(name: str) -> None:
         count, kept = operations(partial(TABLE[name].form, problem))
         solved, _ = operations(partial(TABLE[name].solve, kept, gradient(problem), 0.1))
         assert TABLE[name].numbers(kept) == TABLE[name].storage(sizes)
-        rows.append((sizes.total, count, TABLE[name].forming(sizes), solved, TABLE[name].solving(sizes)))
+        rows.append((sizes.parameters, count, TABLE[name].forming(sizes), solved, TABLE[name].solving(sizes)))
     totals, formed, forming, solved_counts, solving = zip(*rows, strict=True)
     assert abs(exponent(totals, formed) - exponent(totals, forming)) <= NEAR
     assert abs(exponent(totals, solved_counts) - exponent(totals, solving)) <= NEAR

@@ -29,8 +29,8 @@ from fishergauge.reports.gauss_newton.vector_field_measurements import (
 from fishergauge.reports.gauss_newton.vector_field_paths import PRECISION
 from fishergauge.reports.gauss_newton.vector_field_tables import Found, distances_by_count, found_in, quantile
 from fishergauge.reports.options import Options
-from fishergauge.reports.power_law import power_law_exponent
 from fishergauge.suites.closeness import relative_deviation
+from fishergauge.suites.power_law import power_law_exponent
 
 PRIOR_CONDITION = "confirmed only if the precision of the prior is in the matrix where it is in the gradient"
 

@@ -7,7 +7,7 @@ from fishergauge.reports.claim import Claim, Judgement
 from fishergauge.reports.gauss_newton.vector_field_paths import PRECISION, is_line
 from fishergauge.reports.gauss_newton.vector_field_tables import Found, Row, column, distances_by_count, quantile
 from fishergauge.reports.ledger import CONDITIONAL, GGN_EXPERIMENTS, LedgerEntry
-from fishergauge.reports.power_law import power_law_exponent
+from fishergauge.suites.power_law import power_law_exponent
 
 SOURCE = f"{GGN_EXPERIMENTS}; section Linear models"
 DATA = "log-normal"

@@ -58,7 +58,7 @@ def compare(old: Iterable[BenchRecord], new: Iterable[BenchRecord], *, counted_o
         >>> print(compare([before], [after]).text().splitlines()[1])
           red  mine ggn/dense on mlp-small (float64, cpu): FLOPs 100 -> 200, 2 times
     """
-    before, after = _by_key(old, "baseline"), _by_key(new, "new run")
+    before, after = require_distinct(old, "baseline"), require_distinct(new, "new run")
     pairs = [(before[key], record) for key, record in after.items() if key in before]
     if not pairs:
         raise GateError(
@@ -79,11 +79,20 @@ def compare(old: Iterable[BenchRecord], new: Iterable[BenchRecord], *, counted_o
     return GateReport(tuple(sorted(changes, key=lambda change: KINDS.index(change.kind))), len(pairs))
 
 
-def _by_key(records: Iterable[BenchRecord], what: str) -> dict[Key, BenchRecord]:
+def require_distinct(records: Iterable[BenchRecord], what: str) -> dict[Key, BenchRecord]:
+    """The records of a run by what they are compared by.
+
+    Args:
+        records: of one run.
+        what: its name in the message.
+
+    Raises:
+        GateError: it has a benchmark twice.
+    """
     found: dict[Key, BenchRecord] = {}
     for record in records:
         if record.key in found:
-            raise GateError(f"the {what} has {record.key} twice; compare one run with one run")
+            raise GateError(f"the {what} has {record.key} twice; give the file of one run, not of several")
         found[record.key] = record
     return found
 
@@ -114,7 +123,7 @@ def _identity(machine: Mapping[str, object]) -> str:
 
 
 def _changes(old: BenchRecord, new: BenchRecord, counted_only: bool) -> list[Change]:
-    found = [_result(old, new), _gone(old, new)]
+    found = [_result(old, new), _gone(old, new), _come(old, new)]
     found += [_counted(old, new, name) for name in COUNTED]
     if not counted_only or _same_build(old, new):
         found.append(_memory(old, new))
@@ -148,6 +157,13 @@ def _gone(old: BenchRecord, new: BenchRecord) -> Change | None:
         "no figures any more" if all(_figure(new, name) is None for name in names) else f"no longer measured: {', '.join(lost)}"
     )
     return Change("vanished", new.key, what + _because(new), True)
+
+
+def _come(old: BenchRecord, new: BenchRecord) -> Change | None:
+    """Figures that were not measured and are now: nothing judges them yet."""
+    names = {**COUNTED, "peak_bytes": "memory"}
+    found = [title for name, title in names.items() if _figure(old, name) is None and _figure(new, name) is not None]
+    return Change("new", new.key, f"no baseline: {', '.join(found)}") if found else None
 
 
 def _counted(old: BenchRecord, new: BenchRecord, name: str) -> Change | None:

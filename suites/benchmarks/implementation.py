@@ -26,7 +26,7 @@ def _leaves(result: Any) -> Iterator[Tensor]:
     elif isinstance(result, Mapping):
         for value in result.values():
             yield from _leaves(value)
-    elif isinstance(result, Sequence):
+    elif isinstance(result, Sequence) and not isinstance(result, str | bytes):  # whose parts are of their own kind
         for value in result:
             yield from _leaves(value)
     else:

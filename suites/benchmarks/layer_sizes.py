@@ -1,6 +1,8 @@
 """The sizes of a problem's layers, of which the costs of its curvature are functions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import nn
 
@@ -79,6 +81,11 @@ class LayerSizes:
         return sum(layer.parameters for layer in self.layers)
 
     @property
+    def maps(self) -> list[tuple[int, int]]:
+        """Inputs n and outputs m of each layer."""
+        return [(layer.inputs, layer.outputs) for layer in self.layers]
+
+    @property
     def forward(self) -> int:
         """Operations of one evaluation of the model: the product of each layer."""
         return self.samples * sum(layer.product for layer in self.layers)
@@ -92,6 +99,24 @@ class LayerSizes:
     def linear(self) -> bool:
         """Whether the model is one layer used at one position: linear in its parameters."""
         return len(self.layers) == 1 and self.layers[0].first and self.layers[0].last and self.layers[0].positions == 1
+
+
+def perceptron_sizes(widths: Sequence[int], samples: int, itemsize: int = 8) -> LayerSizes:
+    """The sizes of a chain of linear layers with biases that ends in the logits of a softmax.
+
+    Args:
+        widths: from the inputs to the outputs.
+        samples: N.
+        itemsize: bytes of a number.
+
+    Example:
+        >>> perceptron_sizes((3, 4, 2), 10).parameters
+        26
+    """
+    pairs = list(pairwise(widths))
+    last = len(pairs) - 1
+    layers = tuple(LayerSize(m, n, True, first=i == 0, last=i == last) for i, (n, m) in enumerate(pairs))
+    return LayerSizes(samples, widths[-1], layers, samples * widths[0], itemsize, softmax=True)
 
 
 def layer_sizes(problem: Problem) -> LayerSizes | None:

@@ -15,7 +15,7 @@ from fishergauge.suites.benchmarks import cases, limits, verification
 from fishergauge.suites.benchmarks.clocks import Clock, Event, clock_of, synchronized_now
 from fishergauge.suites.benchmarks.implementation import Call, Implementation
 from fishergauge.suites.benchmarks.memory import peak_bytes
-from fishergauge.suites.benchmarks.passes import count_prepared
+from fishergauge.suites.benchmarks.passes import count_task
 from fishergauge.suites.benchmarks.stopwatch import MOST, warmed
 from fishergauge.suites.benchmarks.theory import necessary_work
 from fishergauge.suites.guard import fresh_copy
@@ -152,10 +152,10 @@ def _counted(implementation: Implementation, problem: Problem, call: Call, devic
     """Counted cost and the limit that the machine sets, by untimed calls."""
     work = necessary_work(implementation.task, problem)
     least = None if work is None else limits.limit_seconds(work.flops, work.bytes, limits.measure_limits(problem.dtype, device))
-    at_hand = implementation.task.operation in ("product", "solve")
+    counted = count_task(implementation, problem, call)  # first, as fishergauge bench does: the order may matter to caches
     return {
         "peak_bytes": peak_bytes(call, device),
-        **count_prepared(implementation.prepare if at_hand else lambda _: call, problem)._asdict(),
+        **counted._asdict(),
         "limit_flops": None if work is None else work.flops,
         "limit_bytes": None if work is None else work.bytes,
         "limit_seconds": least,

@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 
 from fishergauge.reference import Problem, UndefinedError, UnsupportedError
 from fishergauge.suites.benchmarks.clocks import Clock, clock_of
+from fishergauge.suites.benchmarks.deadline import Expired, within
 from fishergauge.suites.benchmarks.implementation import Call, Implementation
 from fishergauge.suites.benchmarks.limits import limit_seconds, measure_limits
 from fishergauge.suites.benchmarks.machine import machine, versions
@@ -30,8 +31,12 @@ from fishergauge.suites.untouched import differences, problem_state
 
 ROUNDS = 7
 QUICK_ROUNDS = 3
-WARM_SECONDS = 0.1
-BUDGET_SECONDS = 10.0
+WARM_SECONDS = 0.05
+BUDGET_SECONDS = 3.0
+SLOW = 1.5  # seconds of a call that is timed once
+QUICK = 0.1  # of all three
+LIMIT = 10.0
+PATIENCE = 60.0
 NO_DEVICE = "not measured: no device"
 REFUSALS = (NotImplementedError, UnsupportedError, UndefinedError)
 
@@ -60,7 +65,8 @@ def measure(
     rounds: int | None = None,
     progress: Progress | None = None,
     time: bool = True,
-    limit: float = 30.0,
+    limit: float = LIMIT,
+    patience: float = PATIENCE,
 ) -> list[BenchRecord]:
     """Measure implementations task by task on problems.
 
@@ -72,11 +78,13 @@ def measure(
         benches: the problems.
         dtypes: ``"float64"`` or ``"float32"``.
         device: that computes.
-        quick: few rounds.
+        quick: few rounds, and a tenth of the time for them; a call that takes 0.15 s is timed once.
         rounds: of timing.
         progress: is told the number of finished cases, of all cases, and the task and the problem that follow.
         time: whether anything is timed.
-        limit: seconds; an implementation whose first call takes longer is timed by that call alone.
+        limit: seconds; an implementation whose first call takes longer is timed by that call alone, and neither its cost is
+            counted nor its memory measured, which would take as long again. From 1.5 s on it is timed once more, and once.
+        patience: seconds after which a first call is interrupted and given up.
 
     Returns:
         A record for each implementation and problem. Where it is wrong, refuses the problem or fails, the record says so
@@ -94,9 +102,7 @@ def measure(
     count = rounds if rounds is not None else QUICK_ROUNDS if quick else ROUNDS
     where: Figures = {"device": device, "versions": versions(), "machine": machine(device if _visible(device) else "cpu")}
     records: list[BenchRecord] = []
-    gc.collect()
-    gc.freeze()  # modules and the like need not be looked through again between the cases
-    try:
+    with frozen():
         for number, (bench, dtype, task) in enumerate(cases):
             if progress is not None:
                 progress(number, len(cases), f"{task} on {bench.name} ({_text(dtype)})")
@@ -105,13 +111,34 @@ def measure(
                 records += [_record(each, bench, dtype, {**where, "reason": NO_DEVICE}) for each in chosen]
                 continue
             with _quiet():
-                found = _case(chosen, _made(bench, dtype, device), device, count if time else 0, quick, limit)
+                found = _case(chosen, _made(bench, dtype, device), device, count if time else 0, quick, limit, patience)
             records += [_record(run.implementation, bench, dtype, where | run.figures) for run in found]
             del found
             gc.collect()
-    finally:
-        gc.unfreeze()
     return records
+
+
+_FROZEN = False
+
+
+@contextmanager
+def frozen() -> Iterator[None]:
+    """Take what there is out of the garbage collector's sight: modules need not be looked through between the cases.
+
+    Within another one it does nothing, and costs no pass over everything.
+    """
+    global _FROZEN
+    if _FROZEN:
+        yield
+        return
+    gc.collect()
+    gc.freeze()
+    _FROZEN = True
+    try:
+        yield
+    finally:
+        _FROZEN = False
+        gc.unfreeze()
 
 
 @lru_cache(maxsize=1)
@@ -121,22 +148,31 @@ def _made(bench: Bench, dtype: torch.dtype, device: str) -> Problem:
 
 
 def _case(
-    implementations: Sequence[Implementation], problem: Problem, device: str, rounds: int, quick: bool, limit: float
+    implementations: Sequence[Implementation],
+    problem: Problem,
+    device: str,
+    rounds: int,
+    quick: bool,
+    limit: float,
+    patience: float,
 ) -> list[_Run]:
     """All implementations of a task on a problem."""
     clock = clock_of(device)
     shared = {"sizes": _sizes(problem), **_limits(implementations[0].task, problem, device, rounds > 0)}
-    runs = [_verified(each, problem, clock) for each in implementations]
+    runs = [_verified(each, problem, clock, patience) for each in implementations]
     for run in runs:
         if run.call is not None:
             run.figures |= shared
-            _count(run, device)
+            if run.seconds <= limit or rounds == 0:  # without timing, nothing depends on time: a gate looks at the counts
+                _count(run, device)
+            else:
+                run.figures["reason"] = f"neither counted nor its memory measured: a call takes more than {limit:g} s"
     if rounds > 0:
         _time(runs, clock, rounds, quick, limit)
     return runs
 
 
-def _verified(implementation: Implementation, problem: Problem, clock: Clock) -> _Run:
+def _verified(implementation: Implementation, problem: Problem, clock: Clock, patience: float) -> _Run:
     """The first call of an implementation, and what verification says of its result."""
     own = fresh_copy(problem)
     _ = own.inputs, own.targets  # kept now: made inside a transform of torch.func they would end with it
@@ -146,16 +182,14 @@ def _verified(implementation: Implementation, problem: Problem, clock: Clock) ->
         if reason := implementation.missing or implementation.refuses(own):
             run.figures = {"reason": f"not measured: {reason}"}
             return run
-        call = implementation.prepare(own)
-        clock.synchronize()
-        start = clock.now()
-        result = call()
-        clock.synchronize()
-        run.seconds = clock.now() - start
+        call, result, run.seconds = within(patience, partial(_first_call, implementation, own, clock))
         if changed := differences(before, problem_state(own)):
             run.figures = {"verified": False, "reason": f"left changed: {', '.join(changed)}"}
             return run
         found = verify(implementation, problem, result)
+    except Expired:
+        run.figures = {"reason": f"not measured: a call takes more than {patience:g} s"}
+        return run
     except REFUSALS as error:
         run.figures = {"reason": f"not measured: {_said(error)}"}
         return run
@@ -170,6 +204,16 @@ def _verified(implementation: Implementation, problem: Problem, clock: Clock) ->
     else:
         run.call = call
     return run
+
+
+def _first_call(implementation: Implementation, problem: Problem, clock: Clock) -> tuple[Call, Any, float]:
+    """What is measured, the result of its first call, and the seconds of that call."""
+    call = implementation.prepare(problem)
+    clock.synchronize()
+    start = clock.now()
+    result = call()
+    clock.synchronize()
+    return call, result, clock.now() - start
 
 
 def _count(run: _Run, device: str) -> None:
@@ -188,19 +232,21 @@ def _count(run: _Run, device: str) -> None:
 
 def _time(runs: Sequence[_Run], clock: Clock, rounds: int, quick: bool, limit: float) -> None:
     """Time what is not wrong, in turn."""
+    share = QUICK if quick else 1.0
     calls: dict[str, Call] = {}
+    slow: list[str] = []
     for run in runs:
         if run.call is None:
             continue
         if run.seconds > limit:
             run.figures |= {"median_seconds": run.seconds, "fastest_seconds": run.seconds, "rounds": 1}
-            run.figures["reason"] = f"timed once: a call takes more than {limit:g} s"
+            run.figures["reason"] = f"timed once, {run.figures['reason']}"
         else:
             calls[run.implementation.name] = run.call
-    share = 0.3 if quick else 1.0
-    timings = time_interleaved(
-        calls, clock, rounds=rounds, warm_seconds=share * WARM_SECONDS, budget_seconds=share * BUDGET_SECONDS
-    )
+            if run.seconds > share * SLOW:
+                slow.append(run.implementation.name)
+    warm, budget = share * WARM_SECONDS, share * BUDGET_SECONDS
+    timings = time_interleaved(calls, clock, rounds=rounds, warm_seconds=warm, budget_seconds=budget, slow=slow)
     for run in runs:
         name = run.implementation.name
         if name in timings:

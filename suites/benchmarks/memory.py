@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +28,8 @@ before = highest()
 result = function(*arguments)
 sys.stdout.write("\\n%d" % (highest() - before))
 """
+
+UNKNOWN_BLOCK = b"Memory block of unknown size was allocated before the profiling started"
 
 
 def peak_bytes(function: Callable[[], object], device: str = "cpu") -> int:
@@ -57,7 +60,8 @@ def peak_bytes(function: Callable[[], object], device: str = "cpu") -> int:
     with _silent_profiler():
         recorder.__enter__()
     try:
-        result = function()
+        with _without(UNKNOWN_BLOCK):
+            result = function()
     finally:
         with _silent_profiler():
             recorder.__exit__(None, None, None)
@@ -148,3 +152,22 @@ def _silent_profiler() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(sink)
+
+
+@contextmanager
+def _without(unwanted: bytes) -> Iterator[None]:
+    """Keep lines that contain a text off the terminal; all others appear there at the end."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        try:
+            os.dup2(file.fileno(), 2)
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            file.seek(0)
+            for line in file:
+                if unwanted not in line:
+                    os.write(kept, line)
+            os.close(kept)

@@ -1,6 +1,7 @@
 """A subject as implementations: its matrix, and what the matrix can do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -14,8 +15,12 @@ from fishergauge.suites.benchmarks.problems import perceptron
 from fishergauge.suites.benchmarks.quantity import declared
 from fishergauge.suites.benchmarks.task import DAMPING, Operation, Task, vector_of
 from fishergauge.suites.matrix import densified, multiplied, vector_product
+from fishergauge.suites.process_state import ASPECTS
 from fishergauge.suites.seeding import derived_seed, generator
 from fishergauge.suites.subject import Bias, Subject
+
+SHARED = tuple(each for each in ASPECTS if each.name in ("default dtype", "number of threads", "gradient mode"))
+"""Settings that the others, who run in the same process, would have to bear."""
 
 Refuses = Callable[[Problem], "str | None"]
 
@@ -54,6 +59,28 @@ def implementations(subject: Subject) -> list[Implementation]:
 
 def built(subject: Subject, problem: Problem) -> Any:
     """The matrix of a subject; a Monte-Carlo subject draws the same in every call."""
+    with _contained():
+        return _built(subject, problem)
+
+
+@contextmanager
+def _contained() -> Iterator[None]:
+    """Put back what a subject sets for the whole process, and let it not end the run."""
+    before = [each.read() for each in SHARED]
+    try:
+        yield
+    except SystemExit as stop:
+        raise RuntimeError(f"it called sys.exit({stop.code!r}); raise NotImplementedError to refuse a problem") from stop
+    finally:
+        changed = [(each, value) for each, value in zip(SHARED, before, strict=True) if each.read() != value]
+        for each, value in changed:
+            each.write(value)
+    if changed:
+        names = ", ".join(each.name for each, _ in changed)
+        raise RuntimeError(f"it left changed for the whole process: {names}; put back what is set for a call")
+
+
+def _built(subject: Subject, problem: Problem) -> Any:
     if not subject.drawn:
         return subject.build(problem)
     names = ("benchmark draw", subject.name, problem.name)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from fishergauge.reference import Problem
-from fishergauge.suites.benchmarks.implementation import Call
+from fishergauge.suites.benchmarks.implementation import Call, Implementation
 from fishergauge.suites.flop_counter import FlopCounter
 
 
@@ -81,6 +81,20 @@ def count_prepared(prepare: Callable[[Problem], Call], problem: Problem) -> Coun
         with FlopCounter() as flops:
             call()
     return Count(flops.get_total_flops(), -(-tally.entered // inputs), -(-tally.crossed // outputs))
+
+
+def count_task(implementation: Implementation, problem: Problem, call: Call) -> Count:
+    """Count what an implementation does between the beginning and the end of its task.
+
+    Where an operator is at hand, it is prepared anew: passes through a graph that it keeps are seen only then.
+
+    Args:
+        implementation: of the task.
+        problem: that it was prepared for.
+        call: as prepared.
+    """
+    at_hand = implementation.task.operation in ("product", "solve")
+    return count_prepared(implementation.prepare if at_hand else lambda _: call, problem)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from torch.func import functional_call, grad, jacrev, vmap
 from fishergauge.reference import Problem, UndefinedError, UnsupportedError
 
 CHUNK_BYTES = 2**27
+JACOBIAN_BYTES = 2**23  # at a time: what stays in the cache
 
 Term = Callable[[Tensor, Tensor], Tensor]
 
@@ -113,7 +114,7 @@ def jacobians(problem: Problem) -> Iterator[tuple[slice, Tensor]]:
     _require_vectors(problem)
     at, values = _called(problem), _values(problem)
     row = problem.outputs.shape[1] * problem.num_parameters * problem.dtype.itemsize
-    step = max(1, CHUNK_BYTES // row)
+    step = max(1, JACOBIAN_BYTES // row)
     for first in range(0, problem.num_samples, step):
         part = slice(first, first + step)
         pieces = vmap(jacrev(at), (None, 0))(values, problem.inputs[part])
@@ -121,9 +122,12 @@ def jacobians(problem: Problem) -> Iterator[tuple[slice, Tensor]]:
 
 
 def plain_matrix(problem: Problem, target: str) -> Tensor:
-    """The matrix, ``(P, P)``: by rows, or the Hessian by a second backward pass through the gradient."""
+    """The matrix, ``(P, P)``: by rows of the Jacobian or of gradients, or the Hessian by a second backward pass."""
     if target == "hessian":
         return _plain_hessian(problem)
+    if target == "empirical-fisher":
+        rows = plain_sample_gradients(problem)
+        return rows.T @ rows / divisor(problem)
     weights = middle(problem, target) / divisor(problem)
     matrix = problem.vector.new_zeros(problem.num_parameters, problem.num_parameters)
     for part, jacobian in jacobians(problem):
@@ -133,6 +137,8 @@ def plain_matrix(problem: Problem, target: str) -> Tensor:
 
 def plain_diagonal(problem: Problem, target: str) -> Tensor:
     """The diagonal of the matrix without the matrix, ``(P,)``; not of the Hessian."""
+    if target == "empirical-fisher":
+        return plain_sample_gradients(problem).square().sum(0) / divisor(problem)
     weights = middle(problem, target) / divisor(problem)
     diagonal = torch.zeros_like(problem.vector)
     for part, jacobian in jacobians(problem):

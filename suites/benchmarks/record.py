@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
 SCHEMA = 1
 
@@ -119,11 +119,12 @@ def line(record: BenchRecord) -> str:
     return json.dumps({"schema": SCHEMA, **_finite(asdict(record))}, allow_nan=False, sort_keys=False)
 
 
-def read_records(path: Path) -> list[BenchRecord]:
+def read_records(path: Path, *, unfinished: bool = False) -> list[BenchRecord]:
     """Read what :func:`write_records` wrote.
 
     Args:
         path: of the file.
+        unfinished: whether a last line without an end is left out: that of a run which was killed while it wrote.
 
     Raises:
         RecordError: there is no such file, a line is no record, or its schema is another one.
@@ -134,24 +135,47 @@ def read_records(path: Path) -> list[BenchRecord]:
         raise RecordError(f"{path}: no such file; fishergauge bench --json {path} writes one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: cannot be read: {error}") from None
-    return [_parsed(text_line, f"{path}, line {number}") for number, text_line in enumerate(text.splitlines(), 1) if text_line]
+    lines = text.splitlines()
+    if unfinished and lines and not text.endswith("\n"):
+        del lines[-1]
+    return [_parsed(text_line, f"{path}, line {number}") for number, text_line in enumerate(lines, 1) if text_line.strip()]
 
 
 def _parsed(text: str, where: str) -> BenchRecord:
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_constant=_refuse)
         schema = content.pop("schema")
-    except (json.JSONDecodeError, AttributeError, KeyError, TypeError):
+    except (ValueError, AttributeError, KeyError, TypeError):
         raise RecordError(f"{where}: no record of fishergauge bench; give a file that its --json wrote") from None
     if schema != SCHEMA:
         raise RecordError(f"{where}: schema {schema!r}, this version reads {SCHEMA}; measure the baseline anew")
     known = {item.name for item in fields(BenchRecord)}
     if unknown := sorted(set(content) - known):
         raise RecordError(f"{where}: unknown fields {', '.join(unknown)}; measure the baseline anew")
+    for item in fields(BenchRecord):
+        if item.name in content and not _fits(content[item.name], item.type):
+            raise RecordError(f"{where}: {item.name} is {content[item.name]!r}, which no run writes; measure the baseline anew")
     try:
         return BenchRecord(**content)
     except TypeError as error:
         raise RecordError(f"{where}: {error}; measure the baseline anew") from None
+
+
+def _refuse(name: str) -> NoReturn:
+    """NaN and Infinity, which are no JSON: a figure that is none would pass any comparison."""
+    raise ValueError(name)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value can stand in a field; counts, sizes and times are not negative."""
+    if kind is str:
+        return isinstance(value, str)
+    if get_origin(kind) is Mapping:
+        return isinstance(value, dict)
+    kinds = get_args(kind) or (kind,)
+    if value is None or isinstance(value, bool):
+        return type(value) in kinds
+    return isinstance(value, (int, float) if float in kinds else int) and bool not in kinds and value >= 0
 
 
 def _finite(value: Any) -> Any:

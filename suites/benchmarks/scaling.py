@@ -1,14 +1,11 @@
 """How costs grow with N, P and C: exponents fitted to counted operations and bytes, beside those of theory."""
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
-
-import torch
+from typing import Literal
 
 from fishergauge.reference import Problem
 from fishergauge.suites.benchmarks.implementation import Call, Implementation
@@ -16,11 +13,14 @@ from fishergauge.suites.benchmarks.layer_sizes import LayerSizes, layer_sizes
 from fishergauge.suites.benchmarks.memory import peak_bytes
 from fishergauge.suites.benchmarks.scaling_grid import FITTED, Axis, Point, axes_of
 from fishergauge.suites.benchmarks.scaling_theory import Expected, expected, matrix_free
+from fishergauge.suites.factorisation_counts import FACTORISATIONS
 from fishergauge.suites.flop_counter import FlopCounter
 from fishergauge.suites.one_thread import one_thread
+from fishergauge.suites.power_law import power_law_exponent
 
 Measure = Literal["flops", "bytes", "seconds"]
 MEASURES: tuple[Measure, ...] = ("flops", "bytes")
+NO_FORM = "no closed form"
 TOLERANCE = 0.25
 """Exponents in N and C are whole numbers and those in P multiples of one half: nearer than half of that is the same one."""
 
@@ -78,14 +78,15 @@ def measure_scaling(
     says, and bytes not faster. Time is no argument.
 
     Args:
-        implementations: those without a closed form are left out.
+        implementations: those without a closed form are not counted.
         quick: smaller problems.
         timed: whether to time, for information.
         theory: the closed forms.
         progress: told of each implementation.
 
     Returns:
-        A row an implementation, family, axis and measure. A failure is a row that is wrong and says why.
+        A row an implementation, family, axis and measure. A failure is a row that is wrong and says why; an implementation
+        without a closed form is one row that says so.
 
     Raises:
         ValueError: no implementation has a closed form: nothing would be examined.
@@ -100,7 +101,13 @@ def measure_scaling(
             for family in form.families:
                 for axis in axes_of(one.task, family, matrix_free(one.task), quick):
                     rows += along(one, form, axis, timed)
-    return rows
+    return rows + [left_out(one) for one in implementations if theory(one) is None]
+
+
+def left_out(one: Implementation) -> ScalingRow:
+    """The row of an implementation that is not counted, as theory says nothing of it."""
+    names = (one.name, one.task.quantity, one.task.operation, "", "")
+    return ScalingRow(*names, "flops", "", (), (), None, None, "", False, NO_FORM)
 
 
 def along(one: Implementation, form: Expected, axis: Axis, timed: bool = False) -> list[ScalingRow]:
@@ -150,9 +157,10 @@ def fitted_exponent(sizes: Sequence[float], costs: Sequence[float]) -> float | N
         2.0
     """
     last = list(zip(sizes, costs, strict=True))[-FITTED:]
-    if len(last) < FITTED or not all(cost > 0 for _, cost in last):
+    if len(last) < FITTED:
         return None
-    return statistics.linear_regression([math.log(x) for x, _ in last], [math.log(y) for _, y in last]).slope
+    slope = power_law_exponent(*zip(*last, strict=True))
+    return None if math.isnan(slope) else slope
 
 
 def judged(measure: Measure, exponent: float | None, theory: float | None) -> str:
@@ -211,25 +219,3 @@ def _seconds(call: Call) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
-
-
-def _cubes(per_cube: float) -> Callable[..., int]:
-    """A count of ``per_cube`` n^3 a matrix."""
-
-    def count(shape: torch.Size, *_: Any, out_shape: Any = None, **__: Any) -> int:
-        return round(per_cube * shape[-1] ** 3) * math.prod(shape[:-2])
-
-    return count
-
-
-def _triangles(right: torch.Size, factor: torch.Size, *_: Any, out_shape: Any = None, **__: Any) -> int:
-    """Two triangular systems, n^2 each for every right-hand side."""
-    return 2 * factor[-1] * math.prod(right)
-
-
-FACTORISATIONS: dict[Any, Callable[..., int]] = {
-    torch.ops.aten.linalg_cholesky_ex: _cubes(1 / 3),
-    torch.ops.aten._linalg_eigh: _cubes(9),
-    torch.ops.aten.cholesky_solve: _triangles,
-}
-"""What torch does not count by itself: Golub and Van Loan, "Matrix computations", 4th ed. (2013), sec. 4.2.5 and 8.3."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fishergauge.suites.benchmarks.scaling import MEASURES, TOLERANCE, ScalingRow
+from fishergauge.suites.benchmarks.scaling import MEASURES, NO_FORM, TOLERANCE, ScalingRow
 
 AXES = ("N", "P", "C")
 NAMES = {"flops": "operations", "bytes": "bytes"}
@@ -49,6 +49,8 @@ def scaling_markdown(rows: Sequence[ScalingRow]) -> str:
     Args:
         rows: of :func:`~fishergauge.suites.benchmarks.scaling.measure_scaling`.
     """
+    left_out = no_closed_form(rows)
+    rows = [row for row in rows if row.reason != NO_FORM]
     if not rows:
         return "Exponents of growth: not counted.\n"
     heads = [f"{NAMES[measure]}: {axis}" for measure in MEASURES for axis in (*AXES, "leading term")]
@@ -71,7 +73,25 @@ def scaling_markdown(rows: Sequence[ScalingRow]) -> str:
     lines += [
         f"- {row.implementation} {row.quantity}/{row.operation}, {row.measure} in {row.axis}: {row.reason}" for row in wrong
     ]
+    lines += ["", left_out] if left_out else []
     return "\n".join(lines) + "\n"
+
+
+def no_closed_form(rows: Sequence[ScalingRow], most: int | None = None) -> str:
+    """Which implementations were not counted for want of a closed form, and for which tasks; empty where there are none.
+
+    Args:
+        rows: of :func:`~fishergauge.suites.benchmarks.scaling.measure_scaling`.
+        most: tasks of an implementation that are named; of more the number is given.
+    """
+    tasks: dict[str, list[str]] = {}
+    for row in rows:
+        if row.reason == NO_FORM:
+            tasks.setdefault(row.implementation, []).append(f"{row.quantity}/{row.operation}")
+    named = [
+        f"{name} ({', '.join(own) if most is None or len(own) <= most else f'{len(own)} tasks'})" for name, own in tasks.items()
+    ]
+    return f"{NO_FORM}: {'; '.join(named)}" if named else ""
 
 
 def _cell(rows: Sequence[ScalingRow], measure: str, axis: str) -> str:

@@ -2,7 +2,7 @@
 
 import gc
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,7 @@ def time_interleaved(
     rounds: int = 7,
     warm_seconds: float = 0.1,
     budget_seconds: float = 10.0,
+    slow: Container[str] = (),
 ) -> Timings:
     """Time calls in turn, round by round, so that load and clock rates that drift meet all of them alike.
 
@@ -66,6 +67,7 @@ def time_interleaved(
         warm_seconds: for how long each call runs before it is timed.
         budget_seconds: for all rounds of one call. A call that needs more gets fewer rounds, spread over all: three at
             least, and a single one where one call exceeds the budget.
+        slow: names of calls that have run before and take long: they are not warmed up, and timed in one round.
 
     Returns:
         The timings of the calls that did not raise; ``failures`` says why the others are missing.
@@ -84,23 +86,27 @@ def time_interleaved(
     failures: dict[str, str] = {}
     estimates: dict[str, float] = {}
     for name, call in calls.items():
+        if name in slow:
+            continue
         try:
             estimates[name] = warmed(call, clock, warm_seconds)
         except Exception as error:
             failures[name] = _said(error)
     total = max(rounds, min(MOST, _quotient(warm_seconds * len(estimates), sum(estimates.values()))))
     planned = {name: _rounds(estimate, total, budget_seconds) for name, estimate in estimates.items()}
-    taken: dict[str, list[tuple[float, float | None]]] = {name: [] for name in estimates}
+    planned |= {name: 1 for name in calls if name in slow}
+    order = [name for name in calls if name in planned]
+    taken: dict[str, list[tuple[float, float | None]]] = {name: [] for name in order}
     gc.collect()
     for index in range(total):
-        for name in _rotated(list(estimates), index):
+        for name in _rotated(order, index):
             if name in failures or not _takes_part(planned[name], index, total):
                 continue
             try:
                 taken[name].append(_timed(calls[name], clock))
             except Exception as error:
                 failures[name] = _said(error)
-    return Timings({name: _summary(taken[name]) for name in estimates if name not in failures}, failures)
+    return Timings({name: _summary(taken[name]) for name in order if name not in failures}, failures)
 
 
 def warmed(call: Call, clock: Clock, warm_seconds: float) -> float:

@@ -1,6 +1,7 @@
 """Measuring: what is wrong is not timed, what refuses or fails says why, and nothing is left behind."""
 
 import dataclasses
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -181,9 +182,7 @@ def test_without_time_everything_else_is_measured() -> None:
     assert record.rounds == 0
 
 
-def test_a_slow_implementation_is_timed_by_its_first_call_alone() -> None:
-    calls: list[int] = []
-
+def counted_calls(calls: list[int]) -> Callable[[Problem], Call]:
     def prepare(problem: Problem) -> Call:
         def call() -> Tensor:
             calls.append(0)
@@ -191,11 +190,69 @@ def test_a_slow_implementation_is_timed_by_its_first_call_alone() -> None:
 
         return call
 
-    record = one(implementation("slow", prepare), limit=0.0)
+    return prepare
+
+
+def test_beyond_the_limit_the_first_call_is_the_only_one() -> None:
+    calls: list[int] = []
+    record = one(implementation("slow", counted_calls(calls)), limit=0.0)
+    assert record.verified is True
     assert record.rounds == 1
     assert record.median_seconds == record.fastest_seconds
-    assert record.reason.startswith("timed once")
-    assert len(calls) == 3, "verified, counted, and its memory measured"
+    assert record.reason == "timed once, neither counted nor its memory measured: a call takes more than 0 s"
+    assert (record.flops, record.forward_passes, record.peak_bytes) == (None, None, None)
+    assert len(calls) == 1
+
+
+def test_what_is_slow_is_timed_in_one_round_without_warming(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(measurement, "SLOW", 0.0)
+    record = one(implementation("slow", counted_calls(calls)))
+    assert record.rounds == 1
+    assert record.flops
+    assert len(calls) == 1 + 2 + 1, "verified, counted and its memory measured, timed"
+
+
+def test_a_call_that_does_not_end_is_given_up_and_not_red() -> None:
+    def prepare(problem: Problem) -> Call:
+        def call() -> Tensor:
+            while True:
+                ggn(problem)
+
+        return call
+
+    endless, after = measure(
+        [implementation("endless", prepare), implementation("right", right)], [MLP], patience=0.2, time=False
+    )
+    assert not endless.red
+    assert endless.reason == "not measured: a call takes more than 0.2 s"
+    assert not figures(endless)
+    assert after.verified is True
+
+
+def test_the_collector_is_given_back_what_it_did_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    original = gc.freeze
+    monkeypatch.setattr(gc, "freeze", lambda: (passes.append(0), original())[1])
+    before = gc.get_freeze_count()
+    seen: list[int] = []
+
+    def prepare(problem: Problem) -> Call:
+        seen.append(gc.get_freeze_count())
+        return right(problem)
+
+    one(implementation("right", prepare), time=False)
+    assert seen[0] > before
+    assert gc.get_freeze_count() <= before
+    with measurement.frozen():
+        one(implementation("right", prepare), time=False)
+        assert gc.get_freeze_count() > before
+    assert len(passes) == 2
+    with pytest.raises(KeyboardInterrupt):
+        measure([implementation("stopped", _fails(KeyboardInterrupt()))], [MLP], time=False)  # type: ignore[arg-type]
+    assert gc.get_freeze_count() <= before
+    one(implementation("right", prepare), time=False)
+    assert len(passes) == 4
 
 
 def test_a_missing_device_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

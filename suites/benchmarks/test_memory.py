@@ -1,5 +1,6 @@
 """Memory is counted from the start of a call, exactly, and the operating system agrees."""
 
+import os
 import sys
 
 import pytest
@@ -49,6 +50,25 @@ def test_the_peak_is_deterministic_and_survives_an_exception() -> None:
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     peak_bytes(lambda: torch.ones(3))
     assert capfd.readouterr() == ("", "")
+
+
+def test_of_the_lines_of_a_call_only_those_of_the_profiler_are_left_out(capfd: pytest.CaptureFixture[str]) -> None:
+    held = [torch.ones(1000) for _ in range(3000)]
+
+    def call() -> None:
+        os.write(2, b"said by the call\n")
+        held.clear()
+
+    peak_bytes(call)
+    assert capfd.readouterr() == ("", "said by the call\n")
+
+    def fails() -> None:
+        os.write(2, b"before it failed\n")
+        raise ValueError("planted")
+
+    with pytest.raises(ValueError, match="planted"):
+        peak_bytes(fails)
+    assert capfd.readouterr() == ("", "before it failed\n")
 
 
 @pytest.mark.parametrize(("changes", "expected"), [([3, -1, 3, -5], 5), ([], 0), ([-7, 2], 0)])

@@ -17,12 +17,13 @@ from fishergauge.reference import Problem, UnsupportedError, ggn
 from fishergauge.suites.benchmarks import limits, problems, registry
 from fishergauge.suites.benchmarks.implementation import Implementation
 from fishergauge.suites.benchmarks.machine import machine
+from fishergauge.suites.benchmarks.measurement import measure
 from fishergauge.suites.benchmarks.passes import count
 from fishergauge.suites.benchmarks.pytest_benchmark_hooks import (
     pytest_benchmark_compare_machine_info,
     pytest_benchmark_update_json,
 )
-from fishergauge.suites.benchmarks.task import Task
+from fishergauge.suites.benchmarks.task import Task, vector_of
 from fishergauge.suites.subject import Subject
 
 pytest.importorskip("pytest_benchmark")
@@ -59,6 +60,16 @@ def test_on_a_device(request):
 
 BUILD = "fishergauge.suites.bench_build"
 CASE = "test_build[ggn/dense-{}-tiny-small-float64-cpu]"
+
+
+COUNTED = ("flops", "forward_passes", "backward_passes", "peak_bytes", "limit_flops", "limit_bytes", "against")
+
+
+def product(problem: Problem) -> Callable[[], Tensor]:
+    """Products through a graph that is made before the call."""
+    operator, vector = ggn(problem), vector_of(problem)
+    operator @ vector  # the graph is made by the first product
+    return lambda: operator @ vector
 
 
 def right(problem: Problem) -> Callable[[], Tensor]:
@@ -98,7 +109,11 @@ class Wrong:
 
 
 class NotFinite:
-    """Somebody's hook that writes numbers which are none."""
+    """Somebody's hooks: one writes numbers which are none, one prints under which names files were imported."""
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        for name in {item.function.__module__ for item in session.items if isinstance(item, pytest.Function)}:
+            print(f"imported as {name}")
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
@@ -128,6 +143,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, wrong: Wrong
         Implementation("raises", "peer", dense, refusing),
         Implementation("meddles", "peer", dense, meddling),
         Implementation("refused", "peer", dense, right, refuses=lambda problem: "it is odd"),
+        Implementation("multiplies", "reference", Task("ggn", "product"), product),
         Implementation("solved", "reference", Task("ggn", "solve"), right),
     ]
 
@@ -198,6 +214,30 @@ def test_a_result_is_verified_before_it_is_timed_and_the_record_says_so(run: Run
     assert extra["forward_passes"] >= 1
     assert extra["limit_seconds"] > 0
     assert extra["event_seconds"] is None
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [(BUILD, "right"), ("fishergauge.suites.bench_product", "multiplies")], ids=["build", "product"]
+)
+def test_the_figures_are_those_of_the_command(run: Run, tmp_path: Path, file: str, name: str) -> None:
+    saved = tmp_path / "found.json"
+    assert run("--pyargs", file, "--bench-implementations", name, f"--benchmark-json={saved}").ret == 0
+    (benchmark,) = strict(saved)["benchmarks"]
+    chosen = registry.implementations(globs=[name])
+    (record,) = measure(chosen, [problems.BENCHES["tiny-small"]], time=False)
+    assert record.verified is True
+    assert record.backward_passes
+    assert {each: benchmark["extra_info"][each] for each in COUNTED} == {each: getattr(record, each) for each in COUNTED}
+
+
+def test_bench_files_are_imported_by_their_full_names(run: Run, pytester: pytest.Pytester) -> None:
+    """The host may have a package called suites, and its import mode may be another."""
+    (pytester.path / "suites").mkdir()
+    (pytester.path / "suites" / "__init__.py").write_text("raise ImportError('the suites of the host')")
+    by_path = str(Path(next(iter(suites.__path__))) / "bench_build.py")
+    done = run(by_path, "-c", "pyproject.toml", "--bench-implementations", "right", "--import-mode=importlib")
+    assert (done.ret, counts(done)) == (0, {"passed": 1}), done.stdout.str()
+    assert "imported as fishergauge.suites.bench_build" in done.stdout.str()
 
 
 def test_runs_are_compared_on_one_machine_only(run: Run, pytester: pytest.Pytester) -> None:

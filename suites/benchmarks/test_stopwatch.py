@@ -160,6 +160,18 @@ def test_slow_calls_get_fewer_rounds_and_never_none() -> None:
     assert torch.log.count("call") == 7 + 4 + 3 + 1 + len(calls)
 
 
+def test_calls_known_to_be_slow_run_once_and_the_others_as_ever() -> None:
+    torch = FakeCuda(DEVICE)
+    clock = clocks.CudaClock(DEVICE, torch, torch.now)
+    calls = slow(torch, before=0.5, known=4.0, after=0.5)
+    timings = stopwatch.time_interleaved(calls, clock, warm_seconds=0.0, slow=["known", "not there"])
+    assert {name: timing.rounds for name, timing in timings.items()} == {"before": 7, "known": 1, "after": 7}
+    assert timings["known"].median_seconds == pytest.approx(4.0)
+    assert torch.log.count("call") == 7 + 1 + 7 + 2
+    alone = stopwatch.time_interleaved({"known": calls["known"]}, clock, warm_seconds=0.1, slow=["known"])
+    assert alone["known"].rounds == 1
+
+
 def test_the_rounds_of_a_slow_call_are_spread_over_all() -> None:
     for planned, total in ((1, 7), (3, 7), (7, 7), (4, 100)):
         taken = [index for index in range(total) if stopwatch._takes_part(planned, index, total)]

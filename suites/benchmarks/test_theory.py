@@ -17,9 +17,9 @@ from fishergauge.suites.benchmarks.implementation import Implementation
 from fishergauge.suites.benchmarks.layer_sizes import LayerSize, LayerSizes, layer_sizes
 from fishergauge.suites.benchmarks.problems import BENCHES, convolutional, perceptron
 from fishergauge.suites.benchmarks.registry import implementations
-from fishergauge.suites.benchmarks.scaling import FACTORISATIONS
 from fishergauge.suites.benchmarks.task import Task
 from fishergauge.suites.benchmarks.theory import necessary_work, work_of
+from fishergauge.suites.factorisation_counts import FACTORISATIONS
 
 WIDTHS, N = (5, 7, 4, 3), 11
 

@@ -205,6 +205,9 @@ def _route(quantity: Quantity, known: _Known) -> str:
         return "its definition, by hooks and one backward pass for each output"
     if quantity.target == "hessian":
         return "a second backward pass"
+    if quantity.target == "empirical-fisher" and (quantity.structure != "dense" or _small(known.problem)):
+        rows = "its rows, one gradient of each sample"
+        return rows if quantity.structure == "dense" else f"its definition from {rows}"
     rows = "J' B J by rows" if _small(known.problem) else "J' B J by a second backward pass"
     return rows if quantity.structure == "dense" else f"its definition from {rows}"
 
