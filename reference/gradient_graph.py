@@ -46,7 +46,7 @@ class GradientGraph:
             return
         with torch.enable_grad(), differentiable_attention():
             if by_output_hessians is not None:
-                cotangent = _Residuals.apply(outputs, cotangent, by_output_hessians)
+                cotangent = _Residuals.apply(outputs, cotangent, by_output_hessians)  # type: ignore[no-untyped-call]
             gradients = torch.autograd.grad(outputs, self._places, cotangent, create_graph=True, allow_unused=True)
         self._gradients = [g if g is not None and g.requires_grad else None for g in gradients]
 
@@ -64,7 +64,7 @@ class GradientGraph:
 
     def _product(self, vector: Tensor, parameters: Sequence[int]) -> Tensor:
         places = [self._places[i] for i in parameters]
-        pieces = zip(parameters, vector.split([p.numel() for p in places]), strict=True)
+        pieces = zip(parameters, torch.split(vector, [p.numel() for p in places]), strict=True)
         used = [(g, piece.view_as(g)) for i, piece in pieces if (g := self._gradients[i]) is not None]
         if not used:
             return torch.zeros_like(vector)
@@ -84,6 +84,6 @@ class _Residuals(torch.autograd.Function):
         return residuals.clone()
 
     @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None, None]:
         product = ctx.by_output_hessians(cotangent.flatten(0, 1))
         return product.view_as(cotangent), None, None

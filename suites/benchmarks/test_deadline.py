@@ -39,7 +39,12 @@ def test_results_and_errors_of_calls_in_time_pass_and_the_timer_ends_with_them()
 
 def test_outside_the_main_thread_there_is_no_timer() -> None:
     found: list[str] = []
-    thread = threading.Thread(target=lambda: found.append(within(0.01, lambda: time.sleep(0.05) or "late")))
+
+    def late() -> str:
+        time.sleep(0.05)
+        return "late"
+
+    thread = threading.Thread(target=lambda: found.append(within(0.01, late)))
     thread.start()
     thread.join()
     assert found == ["late"]

@@ -233,7 +233,12 @@ def test_a_call_that_does_not_end_is_given_up_and_not_red() -> None:
 def test_the_collector_is_given_back_what_it_did_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[int] = []
     original = gc.freeze
-    monkeypatch.setattr(gc, "freeze", lambda: (passes.append(0), original())[1])
+
+    def noted() -> None:
+        passes.append(0)
+        original()
+
+    monkeypatch.setattr(gc, "freeze", noted)
     before = gc.get_freeze_count()
     seen: list[int] = []
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from fishergauge.suites.benchmarks.scaling_grid import FITTED, Axis, Point, axes
 from fishergauge.suites.benchmarks.scaling_orders import FAR, HELD, ORDERS
 from fishergauge.suites.benchmarks.scaling_tables import csv_rows, no_closed_form, scaling_markdown
 from fishergauge.suites.benchmarks.scaling_theory import FORMS, Expected, expected, matrix_free
-from fishergauge.suites.benchmarks.task import OPERATIONS, Task
+from fishergauge.suites.benchmarks.task import OPERATIONS, Operation, Task
 
 GGN = Task("ggn", "dense")
 LIKE_OURS = FORMS["fishergauge", "ggn/dense"]
@@ -104,7 +105,9 @@ def sample_against_sample(problem: Problem) -> Tensor:
 
 
 @pytest.mark.parametrize("operation", ["diagonal", "product", "first-product"])
-def test_a_dense_matrix_where_a_diagonal_or_a_product_is_asked_is_red_in_p_by_operations_and_bytes(operation: str) -> None:
+def test_a_dense_matrix_where_a_diagonal_or_a_product_is_asked_is_red_in_p_by_operations_and_bytes(
+    operation: Operation,
+) -> None:
     rows = of_axis(planted(all_rows, Task("ggn", operation)), "P", FORMS["fishergauge", f"ggn/{operation}"])
     assert rows["flops"].wrong
     assert rows["bytes"].wrong
@@ -151,8 +154,10 @@ def test_what_leads_in_a_closed_form_is_the_term_of_theory(key: tuple[str, str])
 @pytest.mark.parametrize("which", ["flops", "numbers"])
 def test_a_closed_form_fitted_to_a_count_of_a_higher_order_is_seen(size: str, which: str) -> None:
     honest = getattr(LIKE_OURS, which)
-    assert departures(replace(LIKE_OURS, **{which: lambda s: honest(s) * getattr(s, size)})) != []
-    assert departures(replace(LIKE_OURS, **{which: lambda s: honest(s) / getattr(s, size)})) != []
+    more: Any = {which: lambda s: honest(s) * getattr(s, size)}
+    less: Any = {which: lambda s: honest(s) / getattr(s, size)}
+    assert departures(replace(LIKE_OURS, **more)) != []
+    assert departures(replace(LIKE_OURS, **less)) != []
 
 
 def test_an_implementation_without_closed_form_is_named() -> None:

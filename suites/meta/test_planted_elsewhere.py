@@ -126,9 +126,9 @@ LIKELIHOODS = [
 REFUSALS = [
     *[plant(bad.test_a_malformed_problem_is_refused, Problem, "__post_init__", _nothing, case=case) for case in bad.CASES],
     plant(bad.test_a_model_that_mixes_samples_is_refused_when_rows_are_asked_for,
-          importlib.import_module("fishergauge.reference.jacobian"), "_same", lambda *_: True),
+          importlib.import_module("fishergauge.reference.jacobian"), "same_outputs", lambda *_: True),
     plant(bad.test_random_outputs_are_refused_when_rows_are_asked_for,
-          importlib.import_module("fishergauge.reference.jacobian"), "_same", lambda *_: True),
+          importlib.import_module("fishergauge.reference.jacobian"), "same_outputs", lambda *_: True),
     plant(bad.test_vectors_of_a_wrong_length_are_refused, Problem, "unflatten", _nothing),
     plant(bad.test_an_unusual_but_right_problem_is_accepted, bad, "gradient", lambda _: torch.zeros(8)),
     plant(structure.test_layers_join_weight_and_bias_and_parameters_do_not, structure, "block_slices", lambda *_: {}),
