@@ -4,13 +4,16 @@ import copy
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from fishergauge.reference import Problem
+from fishergauge.suites.benchmarks.implementation import Call, Implementation, flattened
 from fishergauge.suites.benchmarks.of_reference import LARGEST_ARRAY, too_large
+from fishergauge.suites.benchmarks.task import Operation, Task
 
 Refusal = Callable[[Problem], str | None]
 P = ParamSpec("P")
@@ -22,6 +25,32 @@ KNOWN = (
     ("Using a non-full backward hook", FutureWarning),  # asdl
     ("Full backward hook is firing when gradients", UserWarning),  # BackPACK
 )
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Makes the implementations of a library.
+
+    Args:
+        library: its name.
+        module: what must be importable.
+    """
+
+    library: str
+    module: str
+
+    def __call__(
+        self,
+        quantity: str,
+        operation: Operation,
+        prepare: Callable[[Problem], Call],
+        refuses: Refusal,
+        variant: str = "",
+        canonical: Callable[[Problem, Any], Tensor] = flattened,
+    ) -> Implementation:
+        """One of them; the variant stands behind a colon in its name."""
+        name = f"{self.library}:{variant}" if variant else self.library
+        return Implementation(name, "peer", Task(quantity, operation), prepare, canonical, refuses, (self.module,))
 
 
 def own_model(problem: Problem) -> nn.Module:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fishergauge.reference import Problem
 from fishergauge.suites.benchmarks.adapters import (
+    Peer,
     either,
     joined,
     matrix_too_large,
@@ -24,10 +25,12 @@ from fishergauge.suites.benchmarks.adapters import (
     trained,
 )
 from fishergauge.suites.benchmarks.canonical import factor_pairs
-from fishergauge.suites.benchmarks.implementation import Call, Implementation, flattened
-from fishergauge.suites.benchmarks.task import DAMPING, Operation, Task, vector_of
+from fishergauge.suites.benchmarks.implementation import Call, Implementation
+from fishergauge.suites.benchmarks.task import DAMPING, vector_of
 
 FISHERS = {"fisher": "fisher_exact", "ggn": "fisher_exact", "empirical-fisher": "fisher_emp"}
+
+_made = Peer("asdfghjkl", "asdl")
 
 
 def implementations() -> list[Implementation]:
@@ -55,18 +58,6 @@ def implementations() -> list[Implementation]:
         _made("hessian", "first-product", _hessian_product, plain),
     ]
     return found
-
-
-def _made(
-    quantity: str,
-    operation: Operation,
-    prepare: Callable[[Problem], Call],
-    refuses: Callable[[Problem], str | None],
-    variant: str = "",
-    canonical: Callable[[Problem, Any], Tensor] = flattened,
-) -> Implementation:
-    name = f"asdfghjkl:{variant}" if variant else "asdfghjkl"
-    return Implementation(name, "peer", Task(quantity, operation), prepare, canonical, refuses, ("asdl",))
 
 
 def _squares_positions(problem: Problem) -> str | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fishergauge.reference import Problem
 from fishergauge.suites.benchmarks.adapters import (
+    Peer,
     either,
     matrix_too_large,
     not_classification,
@@ -21,8 +22,8 @@ from fishergauge.suites.benchmarks.adapters import (
     trained,
 )
 from fishergauge.suites.benchmarks.canonical import factor_pairs
-from fishergauge.suites.benchmarks.implementation import Call, Implementation, flattened
-from fishergauge.suites.benchmarks.task import DAMPING, Operation, Task, vector_of
+from fishergauge.suites.benchmarks.implementation import Call, Implementation
+from fishergauge.suites.benchmarks.task import DAMPING, vector_of
 
 SUMS = {
     "fisher": "GGNLinearOperator",  # of cross-entropy they are one matrix
@@ -39,6 +40,8 @@ FACTORED = {
 }
 COLUMN_BYTES = 2**27
 """Room for the outputs of the widest layer in products with several columns at a time: more is slower, and no less memory."""
+
+_made = Peer("curvlinops", "curvlinops")
 
 
 def implementations() -> list[Implementation]:
@@ -66,18 +69,6 @@ def implementations() -> list[Implementation]:
             variant = "separate" if separate else ""
             found.append(_made(quantity, "factors", partial(_factors, build), layered, variant, _pairs))
     return found
-
-
-def _made(
-    quantity: str,
-    operation: Operation,
-    prepare: Callable[[Problem], Call],
-    refuses: Callable[[Problem], str | None],
-    variant: str = "",
-    canonical: Callable[[Problem, Any], Tensor] = flattened,
-) -> Implementation:
-    name = f"curvlinops:{variant}" if variant else "curvlinops"
-    return Implementation(name, "peer", Task(quantity, operation), prepare, canonical, refuses, ("curvlinops",))
 
 
 def _library() -> Any:

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fishergauge.reference import Problem
 from fishergauge.suites.benchmarks.adapters import (
+    Peer,
     either,
     jacobian_too_large,
     matrix_too_large,
@@ -25,8 +26,8 @@ from fishergauge.suites.benchmarks.adapters import (
     under,
 )
 from fishergauge.suites.benchmarks.canonical import factor_pairs
-from fishergauge.suites.benchmarks.implementation import Call, Implementation, flattened
-from fishergauge.suites.benchmarks.task import DAMPING, Operation, Task, vector_of
+from fishergauge.suites.benchmarks.implementation import Call, Implementation
+from fishergauge.suites.benchmarks.task import DAMPING, vector_of
 
 Indices = list[int]
 Generate = Callable[..., Any]
@@ -52,6 +53,9 @@ class Whole(Dataset[tuple[Tensor, Tensor]]):
     def __getitems__(self, _: Indices) -> tuple[Tensor, Tensor]:
         """All of it; the inputs as a view of their own, since they are made to require gradients."""
         return self.problem.inputs.detach(), self.problem.targets
+
+
+_made = Peer("nngeometry", "nngeometry")
 
 
 def implementations() -> list[Implementation]:
@@ -90,18 +94,6 @@ def implementations() -> list[Implementation]:
         _made("hessian", "dense", _hessian, small),
     ]
     return found
-
-
-def _made(
-    quantity: str,
-    operation: Operation,
-    prepare: Callable[[Problem], Call],
-    refuses: Callable[[Problem], str | None],
-    variant: str = "",
-    canonical: Callable[[Problem, Any], Tensor] = flattened,
-) -> Implementation:
-    name = f"nngeometry:{variant}" if variant else "nngeometry"
-    return Implementation(name, "peer", Task(quantity, operation), prepare, canonical, refuses, ("nngeometry",))
 
 
 def loader_of(problem: Problem) -> DataLoader[tuple[Tensor, Tensor]]:
