@@ -115,6 +115,8 @@ class LayerRoots:
         _require_independence(problem, terms.by_sample)
         vectors = root.shape[1] * terms.per_sample
         self.shapes = tuple(_shape(layer, self.count, vectors) for layer in statistics.layers.values())
+        if sum(shape.size for shape in self.shapes) != problem.num_parameters:
+            raise UnsupportedError("a trained parameter of a layer is neither its weight nor its bias")
         numbers = sum(shape.positions * (shape.inputs + vectors * shape.outputs) for shape in self.shapes)
         self._part = max(1, KEPT_BYTES // (numbers * root.element_size()))
         self._whole: LayerStatistics | None = None

@@ -1,6 +1,7 @@
 """The routes by layers give what the rows of the samples give, at the counted cost that they promise."""
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fishergauge.reference import LayerStatistics, Problem, ProblemError, empirical_fisher, fisher, ggn
+from fishergauge.reference import LayerStatistics, Problem, ProblemError, empirical_fisher, fisher, ggn, sample_gradients
 from fishergauge.reference import layer_pairs as pairs
 from fishergauge.reference import layer_root as roots
 from fishergauge.reference.curvature import Per, block_slices
@@ -24,7 +25,7 @@ from fishergauge.suites.closeness import assert_apart, assert_close
 from fishergauge.suites.counted import counted
 from fishergauge.suites.seeding import generator
 from fishergauge.suites.unhurried import unhurried
-from fishergauge.suites.zoo import Setting, catalogue_problem
+from fishergauge.suites.zoo import CATALOGUE, Setting, catalogue_problem
 
 layered: Any = sys.modules["fishergauge.reference.layered"]
 Patch = pytest.MonkeyPatch
@@ -264,3 +265,44 @@ def test_exact_symmetry_does_not_rest_on_how_products_are_rounded(route: str, mo
     monkeypatch.undo()
     assert torch.equal(dense, dense.T)
     assert_apart(dense, _expected(matrix), "with noise in every product")
+
+
+class _WithAnUnusedParameter(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(3, 2)
+        self.scale = nn.Parameter(torch.ones(3))
+
+
+@pytest.fixture
+def unwritten_is_nan() -> Iterator[None]:
+    """Fresh memory holds NaN, so that an entry that nobody writes is seen."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("unwritten_is_nan")
+def test_every_entry_is_written_also_those_of_a_parameter_that_is_not_used() -> None:
+    assert bool(torch.empty(3).isnan().all())
+    source = generator("unused parameter")
+    inputs, labels = torch.randn(5, 3, generator=source, dtype=torch.float64), torch.tensor([0, 1, 1, 0, 1])
+    problem = Problem(_WithAnUnusedParameter().double(), nn.CrossEntropyLoss(), [(inputs, labels)])
+    for matrix in (ggn(problem), empirical_fisher(problem)):
+        dense = matrix.dense()
+        assert bool(dense.isfinite().all())
+        assert bool(dense[-3:].eq(0).all())
+        assert torch.equal(matrix.diagonal()[-3:], torch.zeros(3, dtype=torch.float64))
+        assert all(bool(block.isfinite().all()) for block in matrix.blocks("parameter").values())
+    assert bool(sample_gradients(problem).isfinite().all())
+
+
+@pytest.mark.usefixtures("unwritten_is_nan")
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_entry_of_every_matrix_of_the_catalogue_is_written(name: str) -> None:
+    matrix = ggn(catalogue_problem(name, seed=0))
+    assert bool(matrix.dense().isfinite().all())
+    assert bool(matrix.diagonal().isfinite().all())
+    assert all(bool(block.isfinite().all()) for block in matrix.blocks().values())
+    assert all(bool(rows.isfinite().all()) for rows in matrix.rows())
