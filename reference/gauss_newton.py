@@ -10,7 +10,6 @@ from fishergauge.reference.curvature import Curvature, Per, block_slices, symmet
 from fishergauge.reference.errors import UnsupportedError
 from fishergauge.reference.gram import gram_matrix
 from fishergauge.reference.jacobian import root_rows
-from fishergauge.reference.large_matrix import new_matrix
 from fishergauge.reference.layer_root import LayerRoots
 from fishergauge.reference.layer_rows import layer_rows
 from fishergauge.reference.layered import layered_blocks, layered_dense, layered_diagonal, layered_rows
@@ -60,7 +59,7 @@ class GaussNewton(Curvature):
     def dense(self) -> Tensor:
         if self._layered is not None:
             return layered_dense(self._layered)
-        return gram_matrix(self._rows_by_samples(), new_matrix(self.terms.outputs, self.shape[0]))
+        return gram_matrix(self._rows_by_samples(), self.terms.outputs.new_empty(self.shape))
 
     def diagonal(self) -> Tensor:
         if self._layered is not None:

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from fishergauge.reference.curvature import Per, block_slices
 from fishergauge.reference.gram import gram_matrix
-from fishergauge.reference.large_matrix import new_matrix
 from fishergauge.reference.layer_pairs import room_size, write_pair
 from fishergauge.reference.layer_root import LayerRoot, LayerRoots, Shape
 from fishergauge.reference.layer_route import flops_by_pairs, flops_by_rows, pairs_are_cheaper
@@ -18,7 +17,7 @@ PACKING = 256  # operations of a matrix product in the time in which one number 
 def layered_dense(roots: LayerRoots) -> Tensor:
     """The matrix, ``(P, P)``, exactly symmetric, by the route that costs less."""
     size = roots.problem.num_parameters
-    matrix = new_matrix(roots.root, size)
+    matrix = roots.root.new_empty(size, size)
     if not pairs_are_cheaper(roots.shapes):
         return gram_matrix((rows for layers in roots for rows in layer_rows(layers, size)), matrix)
     for part, layers in enumerate(roots):
