@@ -13,11 +13,10 @@ from fishergauge.reference.kfac import (
     KroneckerBlock,
     SharingMode,
     block_inputs,
-    gauss_newton_of,
+    evaluated_once,
     kronecker_blocks,
     require,
 )
-from fishergauge.reference.layer_statistics import LayerStatistics
 from fishergauge.reference.problem import Problem
 
 
@@ -63,8 +62,7 @@ def eigen_kfac(
     """
     require(bias, ("joint", "separate"), "bias")
     require(sharing, ("expand", "reduce"), "sharing")
-    matrix = gauss_newton_of(problem, target) if root_of is None else root_of
-    statistics = LayerStatistics(problem, matrix.terms)
+    matrix, statistics = evaluated_once(problem, target, root_of)
     # with one term a sample, all gradients are held at once anyway: they serve for the factors too
     pulled = list(statistics.gradients(matrix.root)) if matrix.terms.per_sample == 1 else None
     factors = kronecker_blocks(matrix, statistics, bias, sharing, pulled)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-import torch
 from torch import Tensor
+
+from fishergauge.reference.second_moment import add_outer_products, mirrored, outer_product_flops
 
 PANEL = 512  # columns at a time
 
@@ -22,32 +23,18 @@ def gram_matrix(chunks: Iterable[Tensor], matrix: Tensor) -> Tensor:
         ``matrix``, exactly symmetric.
 
     Example:
+        >>> import torch
         >>> gram_matrix([torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 1.0]])], torch.empty(2, 2))
         tensor([[1., 2.],
                 [2., 5.]])
     """
     begun = False
     for rows in chunks:
-        for panel in _panels(len(matrix)):
-            left, right, upper = rows[:, : panel.stop].T, rows[:, panel], matrix[: panel.stop, panel]
-            if begun:
-                torch.addmm(upper, left, right, out=upper)  # addmm_ escapes torch's FLOP counter
-            else:
-                torch.mm(left, right, out=upper)
+        add_outer_products(matrix, rows.T, keep=float(begun), panel=PANEL)
         begun = True
-    if not begun:
-        return matrix.zero_()
-    for panel in _panels(len(matrix)):
-        square = matrix[panel, panel]
-        square.copy_(square.triu() + square.triu(1).T)
-        matrix[panel, : panel.start] = matrix[: panel.start, panel].T
-    return matrix
+    return mirrored(matrix, PANEL) if begun else matrix.zero_()
 
 
 def gram_flops(rows: int, size: int) -> int:
     """The floating-point operations of :func:`gram_matrix` for that many rows of that length."""
-    return sum(2 * rows * panel.stop * (panel.stop - panel.start) for panel in _panels(size))
-
-
-def _panels(size: int) -> list[slice]:
-    return [slice(start, min(start + PANEL, size)) for start in range(0, size, PANEL)]
+    return outer_product_flops(rows, size, PANEL)

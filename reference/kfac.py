@@ -111,15 +111,21 @@ def kfac(
     """
     require(bias, ("joint", "separate"), "bias")
     require(sharing, ("expand", "reduce"), "sharing")
-    if root_of is None:
-        require(target, tuple(TARGETS), "target")
-        if target == "fisher":
-            problem.likelihood.require_likelihood("the Fisher", problem.targets)
-        statistics = LayerStatistics(problem)
-        root_of = gauss_newton_of(problem, target, statistics.terms)  # of the same evaluation of the model
-    else:
-        statistics = LayerStatistics(problem, root_of.terms)
-    return KroneckerFactored(problem, kronecker_blocks(root_of, statistics, bias, sharing))
+    matrix, statistics = evaluated_once(problem, target, root_of)
+    return KroneckerFactored(problem, kronecker_blocks(matrix, statistics, bias, sharing))
+
+
+def evaluated_once(
+    problem: Problem, target: KfacTarget, root_of: GaussNewton | None = None
+) -> tuple[GaussNewton, LayerStatistics]:
+    """The matrix of that name, or the one that is given, and the layers; of one evaluation of the model where both are made."""
+    if root_of is not None:
+        return root_of, LayerStatistics(problem, root_of.terms)
+    require(target, tuple(TARGETS), "target")
+    if target == "fisher":
+        problem.likelihood.require_likelihood("the Fisher", problem.targets)
+    statistics = LayerStatistics(problem)
+    return gauss_newton_of(problem, target, statistics.terms), statistics
 
 
 def gauss_newton_of(problem: Problem, target: KfacTarget, terms: Terms | None = None) -> GaussNewton:

@@ -11,8 +11,7 @@ from torch.func import vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fishergauge.reference.errors import ProblemError
-from fishergauge.reference.evaluation import called_at, differentiable_attention
-from fishergauge.reference.evaluation import plainly as plainly
+from fishergauge.reference.evaluation import called_at, differentiable_attention, plainly
 from fishergauge.reference.jacobian import (
     Parameters,
     detached,

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from fishergauge.reference.empirical_fisher import empirical_fisher
 from fishergauge.reference.errors import UnsupportedError
+from fishergauge.reference.evaluation import plainly
 from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.layer_root import LayerRoots, probes_all
 from fishergauge.reference.layer_statistics import LayerStatistics
 from fishergauge.reference.layered import layered_rows
-from fishergauge.reference.linearization import plainly
 from fishergauge.reference.problem import Problem
 
 

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-PANEL = 160  # columns
+PANEL = 160  # rows and columns at a time
 
 
-def add_outer_products(matrix: Tensor, columns: Tensor, scale: float = 1.0, keep: float = 1.0) -> None:
+def add_outer_products(
+    matrix: Tensor, columns: Tensor, scale: float = 1.0, keep: float = 1.0, panel: int | None = None
+) -> None:
     r"""Add :math:`s \sum_n v_n v_n'` to a symmetric matrix, in the panels on and above the diagonal only.
 
     Args:
@@ -16,6 +18,7 @@ def add_outer_products(matrix: Tensor, columns: Tensor, scale: float = 1.0, keep
         columns: v, ``(D, n)``.
         scale: s.
         keep: what the matrix is multiplied by first; 0 to overwrite whatever is there.
+        panel: width of a panel, :data:`PANEL` by default; the same for :func:`mirrored`.
 
     Example:
         >>> matrix = torch.empty(2, 2)
@@ -24,26 +27,27 @@ def add_outer_products(matrix: Tensor, columns: Tensor, scale: float = 1.0, keep
         tensor([[1., 2.],
                 [2., 4.]])
     """
-    for panel in _panels(len(matrix)):
-        upper = matrix[: panel.stop, panel]
-        left, right = columns[: panel.stop], columns[panel].T
+    for part in _panels(len(matrix), panel):
+        upper = matrix[: part.stop, part]
+        left, right = columns[: part.stop], columns[part].T
         torch.addmm(upper, left, right, beta=keep, alpha=scale, out=upper)  # addmm_ escapes torch's FLOP counter
 
 
-def mirrored(matrix: Tensor) -> Tensor:
+def mirrored(matrix: Tensor, panel: int | None = None) -> Tensor:
     """The matrix itself, its lower triangle now that of its upper one."""
-    for panel in _panels(len(matrix)):
-        square = matrix[panel, panel]
+    for part in _panels(len(matrix), panel):
+        square = matrix[part, part]
         square.copy_(square.triu() + square.triu(1).mT)
-        matrix[panel, : panel.start] = matrix[: panel.start, panel].mT
+        matrix[part, : part.start] = matrix[: part.start, part].mT
     return matrix
 
 
-def outer_product_flops(rows: int, size: int) -> int:
+def outer_product_flops(rows: int, size: int, panel: int | None = None) -> int:
     """The floating-point operations of :func:`add_outer_products` for ``(size, rows)``."""
-    return sum(2 * rows * panel.stop * (panel.stop - panel.start) for panel in _panels(size))
+    return sum(2 * rows * part.stop * (part.stop - part.start) for part in _panels(size, panel))
 
 
-def _panels(size: int) -> Iterator[slice]:
-    for start in range(0, size, PANEL):
-        yield slice(start, min(start + PANEL, size))
+def _panels(size: int, panel: int | None) -> Iterator[slice]:
+    step = PANEL if panel is None else panel
+    for start in range(0, size, step):
+        yield slice(start, min(start + step, size))

@@ -252,7 +252,7 @@ def test_a_gram_matrix_is_the_product_at_half_the_cost(chunks: list[int], size: 
 def test_exact_symmetry_does_not_rest_on_how_products_are_rounded(route: str, monkeypatch: Patch) -> None:
     _take(route, monkeypatch)
     draws = generator("layered routes", "noise")
-    batched, single = torch.bmm, torch.mm
+    batched, single, added = torch.bmm, torch.mm, torch.addmm
 
     def noisy(product: Tensor) -> Tensor:
         return product + torch.randn(product.shape, generator=draws, dtype=product.dtype)
@@ -261,6 +261,7 @@ def test_exact_symmetry_does_not_rest_on_how_products_are_rounded(route: str, mo
     assert matrix._layered is not None
     monkeypatch.setattr(torch, "bmm", lambda left, right: noisy(batched(left, right)))
     monkeypatch.setattr(torch, "mm", lambda left, right, out: out.copy_(noisy(single(left, right))))
+    monkeypatch.setattr(torch, "addmm", lambda *sides, out, **factors: out.copy_(noisy(added(*sides, **factors))))
     dense = matrix.dense()
     monkeypatch.undo()
     assert torch.equal(dense, dense.T)

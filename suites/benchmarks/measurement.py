@@ -18,7 +18,7 @@ from fishergauge.suites.benchmarks.implementation import Call, Implementation
 from fishergauge.suites.benchmarks.limits import limit_seconds, measure_limits
 from fishergauge.suites.benchmarks.machine import machine, versions
 from fishergauge.suites.benchmarks.memory import peak_bytes
-from fishergauge.suites.benchmarks.passes import count_prepared
+from fishergauge.suites.benchmarks.passes import count_task
 from fishergauge.suites.benchmarks.problems import Bench
 from fishergauge.suites.benchmarks.record import BenchRecord
 from fishergauge.suites.benchmarks.stopwatch import time_interleaved
@@ -219,11 +219,8 @@ def _first_call(implementation: Implementation, problem: Problem, clock: Clock) 
 def _count(run: _Run, device: str) -> None:
     """Operations, passes and memory, in calls of their own."""
     assert run.call is not None
-    implementation = run.implementation
-    at_hand = implementation.task.operation in ("product", "solve")
-    prepare = implementation.prepare if at_hand else lambda problem, call=run.call: call
     try:
-        run.figures |= count_prepared(prepare, run.problem)._asdict()
+        run.figures |= count_task(run.implementation, run.problem, run.call)._asdict()
         run.figures["peak_bytes"] = peak_bytes(run.call, device)
     except Exception as error:
         run.call = None
