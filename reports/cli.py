@@ -1,4 +1,4 @@
-"""The command line: ``fishergauge check`` and its companions, ``spectrum``, ``bench`` and ``reproduce``."""
+"""The command line: ``fishergauge check`` and its companions, ``spectrum``, ``bench``, ``peers`` and ``reproduce``."""
 
 import argparse
 import os
@@ -14,6 +14,7 @@ from fishergauge.reports import (
     check_command,
     compare_command,
     list_commands,
+    peers_command,
     selftest_command,
     spectrum_command,
 )
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     selftest_command.add_parser(commands)
     spectrum_command.add_parser(commands)
     bench_command.add_parser(commands)
+    peers_command.add_parser(commands)
     _add_reproduce(commands)
     return root
 

@@ -27,7 +27,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--claims", default="*", metavar="GLOB", help="only these claims, by id or name")
     group.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="default: float64")
     group.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    group.add_argument("--seed", type=_natural, default=0, metavar="N", help="of data, parameters and draws (default: 0)")
+    group.add_argument("--seed", type=natural, default=0, metavar="N", help="of data, parameters and draws (default: 0)")
     group.add_argument(
         "--problem-file", type=Path, action="append", default=[], metavar="FILE", help="a Python file with problems of your own"
     )
@@ -152,7 +152,8 @@ def _checked(convert: Callable[[str], float], text: str, holds: Callable[[float]
     return value
 
 
-def _natural(text: str) -> int:
+def natural(text: str) -> int:
+    """A whole number from zero, of a command line."""
     return int(_checked(int, text, lambda value: value >= 0, "a whole number, 0 or larger"))
 
 

@@ -88,16 +88,34 @@ class Case:
         if plain.failure is not None or (isinstance(plain.value, Tensor) and self.subject.solve is None):
             return plain
 
-        def used(problem: Problem) -> None:
-            raw = self._builder(0, None)(problem)
-            ones = torch.ones(problem.num_parameters, 1, dtype=problem.dtype, device=problem.device)
-            if not isinstance(raw, Tensor):
-                multiplied(raw, ones, problem)
-            if self.subject.solve is not None:
-                self.subject.solve(raw, ones[:, 0], 1.0)
-
-        outcome = self._guarded(used, self.problem, 0)
+        outcome = self.observed(self.used, fresh_copy(self.problem))
         self.outcomes.append(outcome)
+        return outcome
+
+    def used(self, problem: Problem) -> Any:
+        """What the subject returns, after a product and a damped solution where there are such; without a guard."""
+        raw = self.build(problem)
+        ones = torch.ones(problem.num_parameters, 1, dtype=problem.dtype, device=problem.device)
+        if not isinstance(raw, Tensor):
+            multiplied(raw, ones, problem)
+        if self.subject.solve is not None:
+            self.subject.solve(raw, ones[:, 0], 1.0)
+        return raw
+
+    def observed(self, function: Callable[[Problem], Any], copy: Problem, repetition: int = 0) -> Outcome:
+        """A guarded call on this very problem, with what it left changed of it; nothing is kept."""
+        if len(self.hangs) >= 3:
+            reason = f"not tried: it was stopped on {', '.join(self.hangs[:3])}"
+            return Outcome(value=None, failure=Failure("timeout", reason))
+        outcome = guarded(
+            function,
+            copy,
+            problem=copy,
+            limit=self.limit,
+            seed=self._seed(repetition),
+            report_random=not self.subject.drawn or "generator" in self.subject.keywords,
+        )
+        self._note_hang(outcome)
         return outcome
 
     def raw(self, problem: Problem | None = None, repetition: int = 0, samples: int | None = None) -> Any:
@@ -178,20 +196,7 @@ class Case:
         return derived_seed(self.subject.name, self.problem.name, self.seed, repetition)
 
     def _guarded(self, function: Callable[[Problem], Any], problem: Problem, repetition: int) -> Outcome:
-        if len(self.hangs) >= 3:
-            reason = f"not tried: it was stopped on {', '.join(self.hangs[:3])}"
-            return Outcome(value=None, failure=Failure("timeout", reason))
-        copy = fresh_copy(problem)
-        outcome = guarded(
-            function,
-            copy,
-            problem=copy,
-            limit=self.limit,
-            seed=self._seed(repetition),
-            report_random=not self.subject.drawn or "generator" in self.subject.keywords,
-        )
-        self._note_hang(outcome)
-        return outcome
+        return self.observed(function, fresh_copy(problem), repetition)
 
     def _note_hang(self, outcome: Outcome) -> None:
         if outcome.failure is not None and outcome.failure.kind == "timeout":

@@ -14,19 +14,15 @@ from fishergauge.reference import Problem
 from fishergauge.suites.benchmarks.adapters import (
     Peer,
     either,
-    joined,
     matrix_too_large,
     not_classification,
     not_layered,
-    own_model,
-    quiet,
-    shaped,
     too_many_rows,
-    trained,
 )
 from fishergauge.suites.benchmarks.canonical import factor_pairs
 from fishergauge.suites.benchmarks.implementation import Call, Implementation
 from fishergauge.suites.benchmarks.task import DAMPING, vector_of
+from fishergauge.suites.peers.adapting import joined, own_model, quiet, shaped, trained
 
 FISHERS = {"fisher": "fisher_exact", "ggn": "fisher_exact", "empirical-fisher": "fisher_emp"}
 

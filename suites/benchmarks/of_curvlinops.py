@@ -11,19 +11,11 @@ import torch
 from torch import Tensor
 
 from fishergauge.reference import Problem
-from fishergauge.suites.benchmarks.adapters import (
-    Peer,
-    either,
-    matrix_too_large,
-    not_classification,
-    not_layered,
-    own_model,
-    quiet,
-    trained,
-)
+from fishergauge.suites.benchmarks.adapters import Peer, either, matrix_too_large, not_classification, not_layered
 from fishergauge.suites.benchmarks.canonical import factor_pairs
 from fishergauge.suites.benchmarks.implementation import Call, Implementation
 from fishergauge.suites.benchmarks.task import DAMPING, vector_of
+from fishergauge.suites.peers.adapting import own_model, quiet, trained
 
 SUMS = {
     "fisher": "GGNLinearOperator",  # of cross-entropy they are one matrix

@@ -18,16 +18,13 @@ from fishergauge.suites.benchmarks.adapters import (
     matrix_too_large,
     not_classification,
     not_layered,
-    own_model,
-    quiet,
-    settings_of,
     too_many_rows,
-    under,
 )
 from fishergauge.suites.benchmarks.canonical import factor_pairs
 from fishergauge.suites.benchmarks.implementation import Call, Implementation, flattened
 from fishergauge.suites.benchmarks.of_reference import LARGEST_ARRAY
 from fishergauge.suites.benchmarks.task import Operation, Task
+from fishergauge.suites.peers.adapting import own_model, quiet, settings_of, under
 
 BACKENDS = {"": "Curvlinops", "asdl": "Asdl", "backpack": "BackPack"}
 """By variant; the first is the default of the library."""

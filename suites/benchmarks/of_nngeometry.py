@@ -20,14 +20,12 @@ from fishergauge.suites.benchmarks.adapters import (
     matrix_too_large,
     not_classification,
     not_layered,
-    own_model,
-    settings_of,
     too_many_rows,
-    under,
 )
 from fishergauge.suites.benchmarks.canonical import factor_pairs
 from fishergauge.suites.benchmarks.implementation import Call, Implementation
 from fishergauge.suites.benchmarks.task import DAMPING, vector_of
+from fishergauge.suites.peers.adapting import own_model, settings_of, under
 
 Indices = list[int]
 Generate = Callable[..., Any]

@@ -8,19 +8,10 @@ from torch import Tensor, func
 from torch.func import functional_call, grad, jacrev, vmap
 
 from fishergauge.reference import Problem
-from fishergauge.suites.benchmarks.adapters import (
-    either,
-    joined,
-    matrix_too_large,
-    not_classification,
-    own_model,
-    quiet,
-    shaped,
-    too_many_rows,
-    trained,
-)
+from fishergauge.suites.benchmarks.adapters import either, matrix_too_large, not_classification, too_many_rows
 from fishergauge.suites.benchmarks.implementation import Call, Implementation
 from fishergauge.suites.benchmarks.task import Operation, Task, vector_of
+from fishergauge.suites.peers.adapting import joined, own_model, quiet, shaped, trained
 
 Parameters = dict[str, Tensor]
 jvp: Any = func.jvp  # without has_aux they return pairs, which their types do not say

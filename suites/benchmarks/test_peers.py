@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from fishergauge.reference import Facts, Problem
 from fishergauge.suites import process_state
 from fishergauge.suites.benchmarks import of_asdl, of_curvlinops, of_laplace_torch, of_nngeometry, of_torch_func
-from fishergauge.suites.benchmarks.adapters import under
 from fishergauge.suites.benchmarks.implementation import Implementation
 from fishergauge.suites.benchmarks.problems import convolutional, perceptron
 from fishergauge.suites.benchmarks.quantity import KNOWN
 from fishergauge.suites.benchmarks.verification import verify
+from fishergauge.suites.peers.adapting import under
 from fishergauge.suites.seeding import generator
 from fishergauge.suites.untouched import differences, problem_state
 

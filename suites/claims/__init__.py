@@ -16,6 +16,7 @@ from fishergauge.suites.claims import (
     labels,
     laplace,
     linear,
+    reuse,
     shampoo,
     statistics,
 )
@@ -35,6 +36,7 @@ _FAMILIES = (
     statistics,
     axioms,
     conduct,
+    reuse,
 )
 
 

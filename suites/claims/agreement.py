@@ -33,6 +33,8 @@ def same_as_hessian_blocks(case: Case) -> Finding:
 def _against(case: Case, exact: Tensor) -> Finding:
     mine, scale = case.matrix(), case.scale()
     structure = case.subject.structure
+    if structure == "block-diagonal" and "layer" in case.per() and case.problem.facts.tied_weights:
+        raise NotHere("a tied weight has no layer of its own: which biases share its block is not determined")
     if structure in ("block-diagonal", *FACTORED):
         kept = [case.quantities.restricted(case.problem, exact, per) for per in case.per()]
         findings = [compared(mine, expected, case.problem, scale=scale) for expected in kept]
@@ -85,7 +87,7 @@ def same_in_every_form(case: Case) -> Finding:
     found = []
     forms = dict.fromkeys(DENSE_FORMS, dense) | {"diagonal": dense.diagonal(), "trace": dense.trace(), "logdet": None}
     for name, expected in forms.items():
-        value = case.inside(_representation, raw, name)
+        value = case.inside(representation, raw, name)
         if value is None or (expected is dense and value.shape != dense.shape):
             continue
         if expected is None:
@@ -137,7 +139,7 @@ def _asked(solve: Callable[..., object], right: Tensor, damping: float | None) -
 DENSE_FORMS = ("dense", "to_dense", "todense", "toarray")
 
 
-def _representation(matrix: object, name: str) -> Tensor | None:
+def representation(matrix: object, name: str) -> Tensor | None:
     """What a method or attribute of that name gives, None where there is none or it refuses."""
     value = getattr(matrix, name, None)
     try:

@@ -2,7 +2,7 @@
 
 Each chapter is a file: the scale of factors and reductions, batches, labels, losses, what a structure keeps, Kronecker
 factors, sharing and orientation, eigenbases, estimators, entries, state, operators, solving, behaviour, shared mistakes,
-what one claim alone sees, fixed layers.
+what one claim alone sees, fixed layers, models used again.
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ from fishergauge.suites.meta.bank.last import LAST
 from fishergauge.suites.meta.bank.losses import LOSSES
 from fishergauge.suites.meta.bank.operators import OPERATORS
 from fishergauge.suites.meta.bank.output_hessians import OUTPUT_HESSIANS
+from fishergauge.suites.meta.bank.reuse import REUSE
 from fishergauge.suites.meta.bank.scale import SCALE
 from fishergauge.suites.meta.bank.shared import SHARED
 from fishergauge.suites.meta.bank.sharing import SHARING
@@ -48,6 +49,7 @@ CHAPTERS: Mapping[str, tuple[Defect, ...]] = MappingProxyType(
         "shared": SHARED,
         "seen by one claim": LAST,
         "fixed layers": FIXED,
+        "models used again": REUSE,
     }
 )
 BANK: Mapping[str, Defect] = MappingProxyType({defect.id: defect for chapter in CHAPTERS.values() for defect in chapter})

@@ -1,0 +1,16 @@
+"""Logits 16 apart in float32: the Fisher is wrong in its first digits, since it is made of 1 - p_1 - ..., which cancels."""
+
+import torch
+from nngeometry.metrics import FIM
+from nngeometry.object import PMatDense
+from torch import nn
+
+model = nn.Linear(3, 3, bias=False)
+model.weight.data = 16 * torch.eye(3)
+X = torch.eye(3)
+p = model(X).double().softmax(1).detach()
+others = torch.stack([p[:, [1, 2]].sum(1), p[:, [0, 2]].sum(1), p[:, [0, 1]].sum(1)], 1)  # 1 - p without cancellation
+expected = (p * others).sum(1).mean()
+found = FIM(model, (X, X), PMatDense, "classif_logits").trace()
+print(f"expected: {expected:.4g}")
+print(f"found: {found:.4g}")
