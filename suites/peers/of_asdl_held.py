@@ -98,6 +98,10 @@ def _blocks(module: Any, matrix: Any, shape: str, where: dict[int, Tensor]) -> I
 
 
 def _units(module: Any, data: Tensor, where: dict[int, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The block of each unit, its bias last; a frozen weight has entries in it and no place."""
+    if id(module.weight) not in where:
+        yield from zip(where[id(module.bias)].reshape(len(data), 1), data[:, -1:, -1:], strict=True)
+        return
     rows = [where[id(module.weight)].reshape(len(data), -1)]
     if module.bias is not None and id(module.bias) in where:
         rows.append(where[id(module.bias)].reshape(len(data), 1))

@@ -164,7 +164,8 @@ def scale(problem: Problem, kind: str = "ggn") -> float:
         return 1.0
     if problem.targets.is_floating_point():
         return 1.0 / problem.num_samples
-    return 1.0 / int((problem.targets != problem.loss.ignore_index).sum())
+    ignored: Any = problem.loss.ignore_index
+    return 1.0 / int(torch.count_nonzero(problem.targets != ignored))
 
 
 def dense(matrix: Any) -> Tensor:

@@ -16,6 +16,7 @@ from fishergauge.suites.peers.shampoo_statistics import power_step
 from fishergauge.suites.subject import Subject
 
 DECAY = 0.9
+GAIN = 2.0**10  # beside G G' / d the identity is small then, and its subtraction costs no digits
 TINY = {"lr": 1e-300, "beta2": 1e-300}  # zero is refused
 
 
@@ -52,4 +53,4 @@ def statistics(problem: Problem) -> Tensor:
         size = parameter.numel()
         return [(2 * m + weights * torch.eye(len(m), dtype=m.dtype, device=m.device)) * (size / len(m)) for m in momenta]
 
-    return power_step(problem, make, read, DECAY)
+    return power_step(problem, make, read, DECAY, GAIN)

@@ -13,7 +13,9 @@ from fishergauge.suites.peers.adapting import own_model, quiet, trained
 Statistics = Callable[[Any, nn.Parameter], Sequence[Tensor]]
 
 
-def power_step(problem: Problem, make: Callable[[nn.Module], Any], read: Statistics, decay: float = 1.0) -> Tensor:
+def power_step(
+    problem: Problem, make: Callable[[nn.Module], Any], read: Statistics, decay: float = 1.0, gain: float = 1.0
+) -> Tensor:
     r"""The blocks :math:`(L \otimes R) / \operatorname{tr} L` from what an optimiser accumulates.
 
     One step for each term, with the gradient of its own loss. A running average that weighs step i of n by
@@ -24,6 +26,7 @@ def power_step(problem: Problem, make: Callable[[nn.Module], Any], read: Statist
         make: the optimiser of a model; it is not to move the parameters.
         read: the statistics of a parameter, an axis each, without what they began with.
         decay: 1 for a plain sum.
+        gain: of the losses, divided out again; what is read as a difference keeps its digits if it is large.
     """
     outputs = problem.outputs
     if problem.likelihood.split(outputs).shape[1] > 1:
@@ -36,9 +39,9 @@ def power_step(problem: Problem, make: Callable[[nn.Module], Any], read: Statist
         ):
             weight = 1.0 if decay == 1 else (1 - decay) * decay ** (count - 1 - step)
             optimizer.zero_grad()
-            (loss(model(inputs), target) / weight**0.5).backward()
+            (gain * loss(model(inputs), target) / weight**0.5).backward()
             optimizer.step()
-    divisor = float(problem.likelihood.divisor(outputs, problem.targets))
+    divisor = gain**2 * float(problem.likelihood.divisor(outputs, problem.targets))
     blocks = [_block(read(optimizer, parameter)) / divisor for parameter in trained(model)]
     result: Tensor = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
     return result

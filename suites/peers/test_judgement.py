@@ -80,6 +80,6 @@ def test_renewed_cells_are_those_of_the_run_and_those_that_it_left_out() -> None
 
 
 def test_counts_are_in_the_order_of_the_statuses() -> None:
-    cells = [Cell(record("holds"), status) for status in reversed(STATUSES)]
+    cells = [Cell(record("holds"), status) for status in list(STATUSES)[::-1]]
     assert list(counts(cells)) == list(STATUSES)
     assert set(STATUSES) >= WRONG

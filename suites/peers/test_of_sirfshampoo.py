@@ -21,7 +21,9 @@ def test_statistics_are_those_of_shampoo(monkeypatch: pytest.MonkeyPatch) -> Non
     expected = shampoo(problem).dense()
     torch.testing.assert_close(of_sirfshampoo.statistics(problem), expected)
     undone = power_step
-    monkeypatch.setattr(of_sirfshampoo, "power_step", lambda problem, make, read, decay: undone(problem, make, read))
+    monkeypatch.setattr(
+        of_sirfshampoo, "power_step", lambda problem, make, read, decay, gain: undone(problem, make, read, gain=gain)
+    )
     with pytest.raises(AssertionError):
         torch.testing.assert_close(of_sirfshampoo.statistics(problem), expected)
 
