@@ -45,7 +45,7 @@ def draw_peers(cells: Sequence[Cell], paths: Sequence[Path]) -> list[Path]:
         if figure is None:
             return []
         for path in paths:
-            _save(figure, path)
+            save(figure, path)
     return list(paths)
 
 
@@ -151,7 +151,7 @@ def _legend(figure: Any, high: float) -> None:
     legend.set_in_layout(False)
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(figure: Any, path: Path) -> None:
     """Write the file under another name first, so that no reader sees a part of it."""
     kind = path.suffix.removeprefix(".")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

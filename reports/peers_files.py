@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fishergauge.reports.extras import MissingExtraError
 from fishergauge.reports.peers_figure import draw_peers
+from fishergauge.reports.peers_summary_figure import draw_summary
 from fishergauge.reports.peers_tables import cells_csv, entries, markdown
 from fishergauge.suites.atomic import write_atomically
 from fishergauge.suites.jsonable import jsonable
@@ -29,7 +30,7 @@ def write_files(
     command: str,
     out: Path,
 ) -> list[Path]:
-    """Write ``peers.csv`` (cells), ``peers.json`` (quantities, findings, versions), ``peers.md`` and the figure.
+    """Write ``peers.csv`` (cells), ``peers.json`` (quantities, findings, versions), ``peers.md`` and the figures.
 
     Args:
         cells: of the run.
@@ -40,7 +41,7 @@ def write_files(
         out: the folder.
 
     Returns:
-        The paths; without matplotlib there is no figure, which is said.
+        The paths; without matplotlib there are no figures, which is said.
     """
     texts = {
         out / "peers.csv": cells_csv(cells),
@@ -52,8 +53,9 @@ def write_files(
         write_atomically(path, text)
     try:
         drawn = draw_peers(cells, [out / "peers.png", out / "peers.pdf"])
+        drawn += draw_summary(cells, [out / "peers_summary.png"])
     except MissingExtraError as error:
-        print(f"no figure: {error}")
+        print(f"no figures: {error}")
         drawn = []
     return [*texts, *drawn]
 

@@ -55,15 +55,14 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def settings_of(problem: Problem) -> Iterator[None]:
-    """The problem's dtype as the default, and random states of its own; both put back however it ends.
+def default_dtype(problem: Problem) -> Iterator[None]:
+    """The problem's dtype as torch's default, put back however it ends; random states are left to the library.
 
-    Some libraries make arrays of the default dtype; BackPACK makes modules, which draw their initial values, and a loader of
-    data draws a seed.
+    Some libraries make arrays of the default dtype.
 
     Example:
         >>> problem = Problem(nn.Linear(1, 1).double(), nn.MSELoss(), [(torch.ones(4, 1).double(), torch.zeros(4, 1).double())])
-        >>> with settings_of(problem):
+        >>> with default_dtype(problem):
         ...     torch.ones(1).dtype
         torch.float64
         >>> torch.ones(1).dtype
@@ -72,10 +71,20 @@ def settings_of(problem: Problem) -> Iterator[None]:
     before = torch.get_default_dtype()
     torch.set_default_dtype(problem.dtype)
     try:
-        with quiet(), torch.random.fork_rng([problem.device] if problem.device.type == "cuda" else []):
+        with quiet():
             yield
     finally:
         torch.set_default_dtype(before)
+
+
+@contextmanager
+def settings_of(problem: Problem) -> Iterator[None]:
+    """The problem's dtype as the default, and random states of its own; both put back however it ends.
+
+    BackPACK makes modules, which draw their initial values, and a loader of data draws a seed.
+    """
+    with default_dtype(problem), torch.random.fork_rng([problem.device] if problem.device.type == "cuda" else []):
+        yield
 
 
 def under(problem: Problem, function: Callable[P, T]) -> Callable[P, T]:

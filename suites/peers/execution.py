@@ -105,7 +105,7 @@ def _kit() -> str:
 
 
 def _sources(package: str) -> Sequence[str]:
-    found = []
+    found: list[str] = []
     for file in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
         if file.is_dir() and file.name not in ("__pycache__", "meta", "findings", "benchmarks", "spectrum"):
             found += _sources(f"{package}.{file.name}")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from fishergauge.reference import Problem
-from fishergauge.suites.peers.adapting import own_model, quiet
+from fishergauge.suites.peers.adapting import default_dtype, own_model, quiet
 from fishergauge.suites.peers.peer import Peer
 from fishergauge.suites.subject import Subject
 
@@ -99,14 +99,8 @@ def run(
 @contextmanager
 def computing(problem: Problem, own_dtype: bool = True) -> Iterator[None]:
     """Gradients on, and the dtype of the problem as the default; the random state is left to the library."""
-    before = torch.get_default_dtype()
-    if own_dtype:
-        torch.set_default_dtype(problem.dtype)
-    try:
-        with quiet(), torch.enable_grad():
-            yield
-    finally:
-        torch.set_default_dtype(before)
+    with default_dtype(problem) if own_dtype else quiet(), torch.enable_grad():
+        yield
 
 
 @contextmanager

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from fishergauge.reference import Problem
+from fishergauge.suites.peers.adapting import default_dtype
 from fishergauge.suites.peers.of_nngeometry_matrix import (
     Operator,
-    default_dtype,
     layers_of,
     loader_of,
     plain_loss,

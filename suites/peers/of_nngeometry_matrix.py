@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from fishergauge.reference import Problem
-from fishergauge.suites.peers.adapting import quiet
+from fishergauge.suites.peers.adapting import default_dtype, quiet
 
 UNKNOWN = "I do not know what to do with layer"
 Solved = Callable[[Any, Any, float], Any]
@@ -78,18 +78,6 @@ class Operator:
 
     def _settings(self) -> Any:
         return quiet() if self.raw else default_dtype(self.problem)
-
-
-@contextmanager
-def default_dtype(problem: Problem) -> Iterator[None]:
-    """The problem's dtype as torch's default, put back however it ends; draws stay what they are."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(problem.dtype)
-    try:
-        with quiet():
-            yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 @contextmanager

@@ -23,7 +23,8 @@ def peers() -> list[Peer]:
         "none",
         bias="separate",
         claims=["T23"],
-        disclaims=["T26-additive"],
+        # R contains inverse roots of L, which may be singular: what a permutation leaves of the digits is not in the bounds
+        disclaims=["T26-additive", "T26-outputs", "T26-units"],
     )
     promise = "Shampoo, torch_optimizer/shampoo.py: 'Implements Shampoo Optimizer Algorithm', Gupta et al. 2018, algorithm 2"
     return [
