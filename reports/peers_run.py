@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from fishergauge.reports.extras import require
@@ -70,12 +71,15 @@ def file_of(task: PeerTask, folder: Path) -> Path:
 
 
 def _computed(tasks: Sequence[PeerTask], folder: Path, jobs: int) -> Iterator[Ran]:
-    if jobs == 1 or len(tasks) < 2:
+    """The tasks as they end, library by library, so that no process has imported two of them."""
+    if jobs == 1:
         yield from (_run(task, folder, jobs) for task in tasks)
         return
-    joblib = require("joblib")
-    calls = (joblib.delayed(_run)(task, folder, 1) for task in tasks)
-    yield from joblib.Parallel(n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", batch_size=1)(calls)
+    joblib, loky = require("joblib"), require("joblib.externals.loky")
+    for _, own in groupby(tasks, lambda task: task.subject.partition("/")[0]):
+        calls = (joblib.delayed(_run)(task, folder, 1) for task in own)
+        yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(calls)
+        loky.get_reusable_executor().shutdown(wait=True)
 
 
 def _run(task: PeerTask, folder: Path, jobs: int) -> Ran:

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from fishergauge.reference import Problem, fisher
+from fishergauge.reports import peers_run
 from fishergauge.reports.cli import main
 from fishergauge.suites.peers import execution, registry
+from fishergauge.suites.peers.execution import PeerTask
 from fishergauge.suites.peers.peer import Peer
 from fishergauge.suites.subject import Subject
 
@@ -259,3 +261,22 @@ def test_two_runs_on_the_same_records_write_the_same_files(run: Run, tmp_path: P
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("peers.*")}
     run()
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "out").glob("peers.*")}
+
+
+def test_processes_of_one_library_do_not_serve_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = ["backpack/kflr", "backpack/diag-ggn-exact", "singd/kfac-expand"]
+    tasks = [PeerTask(name, claims="T26-psd", problems="mlp-tanh-gaussian") for name in names]
+
+    def process_of(task: PeerTask, folder: Path, jobs: int) -> object:
+        """The number of the process in the place of a result; nested, so that it is sent by value."""
+        from os import getpid
+
+        from fishergauge.reports.peers_run import Ran
+
+        return Ran(task, (), str(getpid()))
+
+    monkeypatch.setattr(peers_run, "_run", process_of)
+    ran = peers_run.run_tasks(tasks, tmp_path, 2)
+    assert [one.task for one in ran] == tasks
+    backpack, singd = ({int(one.error) for one in ran if one.task.subject.startswith(name)} for name in ("backpack", "singd"))
+    assert not backpack & singd

@@ -17,6 +17,7 @@ from fishergauge.suites.subject import Bias
 Inverse = Callable[[Any, float], Any]
 ROUNDS = 4
 """CG runs for so many times the number of parameters: its residual is asked to be as small as rounding leaves it."""
+LEAST = 20  # linear_cg refuses fewer iterations than its tridiagonalisation, which is not asked for, would have
 
 
 def peers() -> list[Peer]:
@@ -89,7 +90,7 @@ def damped(matrix: Any, damping: float) -> Any:
 def _conjugate_gradients(matrix: Any, damping: float) -> Any:
     limits = torch.finfo(matrix.dtype)
     small = {"tolerance": limits.eps, "eps": limits.tiny, "stop_updating_after": limits.tiny}
-    return library().CGInverseLinearOperator(damped(matrix, damping), max_iter=ROUNDS * matrix.shape[0], **small)
+    return library().CGInverseLinearOperator(damped(matrix, damping), max_iter=max(LEAST, ROUNDS * matrix.shape[0]), **small)
 
 
 def _lsmr(matrix: Any, damping: float) -> Any:
