@@ -23,7 +23,7 @@ ADAPTERS = (
 
 
 VARIANTS = (
-    "*-default-dtype",
+    "asdfghjkl/*-default-dtype",
     "backpack/*-converter",
     "backpack/*-subsampling",
     "backpack/batch-diag-*",
@@ -39,6 +39,7 @@ VARIANTS = (
     "curvlinops/kfac-forward-only-*",
     "curvlinops/submatrix-*",
     "nngeometry/*-as-built",
+    "nngeometry/*-default-dtype",
     "nngeometry/*-by-function",
     "nngeometry/*-eigendecomposition",
     "nngeometry/*-inverse",
@@ -48,6 +49,7 @@ VARIANTS = (
     "nngeometry/ef-low-rank",
     "nngeometry/jacobian-*",
     "laplace-torch/*-mc-*",
+    "laplace-torch/curvlinops-*-default-dtype",
     "laplace-torch/asdl-*",
     "asdfghjkl/*-own-model",
     "asdfghjkl/*-quasi",
