@@ -180,7 +180,7 @@ def test_the_output_in_the_readme_is_that_of_the_command(readme: str, folder: Pa
     assert missing == []
 
 
-@pytest.mark.parametrize("right", ["14 holds", "= 1/14", "0.bias", "P1 ", "T5 last"])
+@pytest.mark.parametrize("right", ["16 holds", "= 1/14", "0.bias", "P1 ", "T5 last"])
 def test_another_output_would_be_seen(right: str, readme: str) -> None:
     (shown,) = blocks(readme, "text")
     assert right in shown
