@@ -60,6 +60,7 @@ def _peer(backend: str, kind: str, structure: str, drawn: bool = False, raw: boo
         STRUCTURES[structure],
         PROMISE.format(WORDS[kind]) + ("; one label drawn for each datum (stochastic=True)" if drawn else ""),
         samples=1 if drawn else None,
+        disclaims=["T15"] if raw else (),  # whose bound, of truncation, is as large as the rounding of single precision
     )
 
 

@@ -63,10 +63,11 @@ def made(
     conversion: str = CONVERSION,
     samples: int | None = None,
     solve: Solve | None = None,
+    disclaims: Sequence[str] = (),
 ) -> Peer:
     """A quantity of this library; a Kronecker factorisation has a block of its own for each bias."""
     bias: Any = "separate" if structure == "kronecker" else None
-    subject = Subject(f"{LIBRARY}/{name}", build, target, structure, samples, bias, solve=solve)
+    subject = Subject(f"{LIBRARY}/{name}", build, target, structure, samples, bias, disclaims=disclaims, solve=solve)
     return Peer(LIBRARY, "laplace", subject, promise, conversion)
 
 
