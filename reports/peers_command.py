@@ -4,7 +4,7 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,13 +106,14 @@ def _peers(options: argparse.Namespace) -> int:
         if shown is not None:
             shown.clear()
     records = [record for one in ran for record in one.records]
-    cells = judged(records, ledger, expected, lambda cell: _asked(cell, ran, options))
+    asked = _asked_by([one.task for one in ran if not one.error], options)
+    cells = judged(records, ledger, expected, asked)
     failed = [one for one in ran if one.error]
     if options.update is not None:
         known = renewed(cells, ledger, expected)
         print(f"renewed: {', '.join(str(path) for path in write_expected(known, folder)) or 'nothing is red'}")
         write_atomically(folder / "README.md", ledger_page(ledger, known))
-        cells = judged(records, ledger, known, lambda cell: _asked(cell, ran, options))
+        cells = judged(records, ledger, known, asked)
     paths = write_files(cells, ledger, chosen, missing, shlex.join(["fishergauge", *options.given]), options.out)
     _say(cells, failed)
     print(f"written: {', '.join(str(path) for path in paths)}")
@@ -163,7 +164,7 @@ def tasks_of(options: argparse.Namespace, chosen: "Sequence[Peer]") -> "list[Pee
     tasks = []
     for peer in chosen:
         for dtype in ("float64", "float32") if asked == "both" else (asked,):
-            problems = SINGLE if dtype == "float32" and not (narrow or options.dtype == "float32") else options.problems
+            problems = SINGLE if dtype == "float32" and asked == "both" and not narrow else options.problems
             quick = options.quick or (is_variant(peer) and problems == "*")
             task = PeerTask(peer.subject.name, dtype, quick, options.claims, problems, options.seed)
             if planned(task):
@@ -171,21 +172,25 @@ def tasks_of(options: argparse.Namespace, chosen: "Sequence[Peer]") -> "list[Pee
     return tasks
 
 
-def _asked(cell: "ExpectedCell", ran: "Sequence[Ran]", options: argparse.Namespace) -> bool:
-    """Whether the run was to execute a known cell."""
+def _asked_by(finished: "Sequence[PeerTask]", options: argparse.Namespace) -> "Callable[[ExpectedCell], bool]":
+    """Whether the tasks that came to their end were to execute a known cell."""
     from fishergauge.suites.claims import CLAIMS
     from fishergauge.suites.peers.execution import planned
     from fishergauge.suites.selection import matches
 
-    finished = [one.task for one in ran if not one.error]
-    task = next((one for one in finished if (one.subject, one.dtype) == (cell.subject, cell.dtype)), None)
-    if task is None:
-        return False
-    if (cell.claim, cell.problem) in planned(task):
-        return True
-    claim = CLAIMS.get(cell.claim)
-    named = claim is None or any(claim.matches(one) for one in patterns(options.claims))
-    return not task.quick and named and matches(cell.problem, task.problems)
+    tasks = {(task.subject, task.dtype): task for task in finished}
+
+    def asked(cell: "ExpectedCell") -> bool:
+        task = tasks.get((cell.subject, cell.dtype))
+        if task is None:
+            return False
+        if (cell.claim, cell.problem) in planned(task):
+            return True
+        claim = CLAIMS.get(cell.claim)
+        named = claim is None or any(claim.matches(one) for one in patterns(options.claims))
+        return not task.quick and named and matches(cell.problem, task.problems)
+
+    return asked
 
 
 def _say(cells: "Sequence[Cell]", failed: "Sequence[Ran]") -> None:

@@ -1,6 +1,5 @@
 """The figure of ``fishergauge peers``: the quantities of libraries times claims, and times problems."""
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import write_figure
 from fishergauge.suites.claims import CLAIMS
 from fishergauge.suites.peers.judgement import Cell
 from fishergauge.suites.zoo import CATALOGUE
@@ -40,13 +40,7 @@ def draw_peers(cells: Sequence[Cell], paths: Sequence[Path]) -> list[Path]:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    with require("matplotlib").rc_context(STYLE):
-        figure = made_figure(cells)
-        if figure is None:
-            return []
-        for path in paths:
-            save(figure, path)
-    return list(paths)
+    return write_figure(lambda: made_figure(cells), STYLE, paths, dpi=200)
 
 
 def made_figure(cells: Sequence[Cell]) -> Any:
@@ -149,14 +143,3 @@ def _legend(figure: Any, high: float) -> None:
         handler_map={tuple: require("matplotlib.legend_handler").HandlerTuple(ndivide=1)},
     )
     legend.set_in_layout(False)
-
-
-def save(figure: Any, path: Path) -> None:
-    """Write the file under another name first, so that no reader sees a part of it."""
-    kind = path.suffix.removeprefix(".")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(temporary, dpi=200, format=kind, metadata={"CreationDate": None} if kind == "pdf" else None)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

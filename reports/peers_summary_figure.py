@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from fishergauge.reports.extras import require
-from fishergauge.reports.peers_figure import HOLDS, REFUSED, save
+from fishergauge.reports.figure_files import write_figure
+from fishergauge.reports.peers_figure import HOLDS, REFUSED
 from fishergauge.suites.claims import CLAIMS
 from fishergauge.suites.peers.judgement import Cell
 
@@ -30,13 +31,7 @@ def draw_summary(cells: Sequence[Cell], paths: Sequence[Path]) -> list[Path]:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    with require("matplotlib").rc_context(STYLE):
-        figure = summary_figure(cells)
-        if figure is None:
-            return []
-        for path in paths:
-            save(figure, path)
-    return list(paths)
+    return write_figure(lambda: summary_figure(cells), STYLE, paths, dpi=200)
 
 
 def shares(cells: Sequence[Cell]) -> dict[str, dict[str, float | None]]:

@@ -6,12 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from fishergauge.suites.claims import CLAIMS
-from fishergauge.suites.peers.judgement import STATUSES, Cell, counts
+from fishergauge.suites.peers.judgement import STATUSES, WRONG, Cell, counts
 from fishergauge.suites.peers.ledger import KINDS, LedgerFinding
 from fishergauge.suites.peers.registry import version_of
 
 COLUMNS = ("subject", "claim", "problem", "dtype", "status", "verdict", "measured", "bound", "slack", "finding", "reason")
-RED = ("expected", "unexplained", "new", "changed", "vanished")
 LEGEND = (
     "`7`: the claim holds on 7 problems; `3✗ 4`: it is red on 3, as the ledger says, and holds on 4; `3! 4`: red, and not as "
     "the ledger says; `(2)`: the library refuses 2 problems; empty: not claimed, or not applicable."
@@ -78,7 +77,7 @@ def text_of(entry: Mapping[str, int]) -> str:
         >>> text_of({"holds": 4, "expected": 3}), text_of({"unexplained": 1}), text_of({"unsupported": 2})
         ('3✗ 4', '1!', '(2)')
     """
-    wrong = sum(number for status, number in entry.items() if status in RED and status != "expected")
+    wrong = sum(number for status, number in entry.items() if status in WRONG and status != "mended")
     parts = [
         f"{entry.get('expected', 0)}✗" if entry.get("expected") else "",
         f"{wrong}!" if wrong else "",

@@ -5,7 +5,6 @@ import json
 import platform
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from fishergauge.reports.cell import Cell
 from fishergauge.reports.code_version import code_version
 from fishergauge.reports.tables import write_json
+from fishergauge.suites.versions import version_of
 
 PACKAGES = (
     "torch",
@@ -68,12 +68,7 @@ def write_provenance(artefacts: Iterable[Path], cells: Sequence[Cell], device: s
 def versions() -> dict[str, str | None]:
     """Versions of Python and of the packages that results depend on; None for one that is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version(), "code": code_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+    return found | {package: version_of(package) for package in PACKAGES}
 
 
 def device_name(device: str) -> str:

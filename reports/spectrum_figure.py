@@ -1,7 +1,6 @@
 """The figure of the spectrum: approximations times families, and deviation against the condition number."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from fishergauge.reference import FAMILIES
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import write_figure
 from fishergauge.reports.spectrum_lines import draw_lines
 from fishergauge.reports.spectrum_summary import Entry, matrix, table_dtype
 from fishergauge.suites.spectrum.execution import TABLE
@@ -56,11 +56,7 @@ def draw_spectrum(rows: Sequence[Row], families: Sequence[str], labels: Mapping[
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    with require("matplotlib").rc_context(STYLE):
-        figure = made_figure(rows, families, labels)
-        for path in paths:
-            _save(figure, path)
-    return list(paths)
+    return write_figure(lambda: made_figure(rows, families, labels), STYLE, paths, dpi=300)
 
 
 def made_figure(rows: Sequence[Row], families: Sequence[str], labels: Mapping[str, str]) -> Any:
@@ -70,17 +66,6 @@ def made_figure(rows: Sequence[Row], families: Sequence[str], labels: Mapping[st
     _draw_matrix(figure, rows, families, labels)
     draw_lines(figure, rows, LINES)
     return figure
-
-
-def _save(figure: Any, path: Path) -> None:
-    """Write the file under another name first, so that no reader sees a part of it."""
-    kind = path.suffix.removeprefix(".")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(temporary, dpi=300, format=kind, metadata={"CreationDate": None} if kind == "pdf" else None)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def shown_model(rows: Sequence[Row]) -> str | None:

@@ -11,9 +11,17 @@ PACKAGES = ("fishergauge", "torch", "numpy", "scipy")
 def versions() -> dict[str, str | None]:
     """Of Python and of :data:`PACKAGES`; None for a package that is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+    return found | {package: version_of(package) for package in PACKAGES}
+
+
+def version_of(package: str) -> str | None:
+    """The installed version of a package; None if it is not installed.
+
+    Example:
+        >>> version_of("no-such-package") is None
+        True
+    """
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

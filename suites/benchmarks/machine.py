@@ -5,10 +5,11 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 
 import torch
+
+from fishergauge.suites.versions import version_of
 
 PACKAGES = (
     "torch",
@@ -57,13 +58,7 @@ def versions() -> dict[str, str]:
         >>> "torch" in versions()
         True
     """
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return {package: version for package in PACKAGES if (version := version_of(package)) is not None}
 
 
 def differences(first: Mapping[str, object], second: Mapping[str, object]) -> list[str]:

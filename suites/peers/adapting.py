@@ -18,7 +18,7 @@ KNOWN = (
     ("`torch.jit.script` is deprecated", DeprecationWarning),  # by forward mode in torch itself, and by einconv
     ("Attempted to insert a get_attr Node", UserWarning),  # torch.func.linearize
     ("Using a non-full backward hook", FutureWarning),  # asdl
-    ("`torch.cuda.amp.GradScaler", FutureWarning),  # singd
+    ("`torch.cuda.amp.GradScaler", FutureWarning),  # kronfluence
     ("Full backward hook is firing when gradients", UserWarning),  # BackPACK
 )
 

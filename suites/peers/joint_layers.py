@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from fishergauge.reference import Problem
+from fishergauge.reference.curvature import block_slices
 
 
 def placed(problem: Problem, blocks: Mapping[str, Tensor]) -> Tensor:
@@ -22,10 +23,7 @@ def placed(problem: Problem, blocks: Mapping[str, Tensor]) -> Tensor:
 
 def layer_index(problem: Problem, layer: str) -> Tensor:
     """Where the entries of ``[W, b]``, row by row, stand in the vector of parameters."""
-    starts, start = {}, 0
-    for name, parameter in problem.parameters.items():
-        starts[name] = start
-        start += parameter.numel()
+    starts: dict[str, int] = {name: place.start for name, place in block_slices(problem, "parameter").items()}
     prefix = f"{layer}." if layer else ""
     weight = problem.parameters[f"{prefix}weight"]
     index = starts[f"{prefix}weight"] + torch.arange(weight.numel()).view(len(weight), -1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fishergauge.reference import Problem
 from fishergauge.suites.peers.adapting import quiet
-from fishergauge.suites.peers.of_curvlinops_operator import Build, library, made, operator
+from fishergauge.suites.peers.of_curvlinops_operator import Build, library, made, operator, seed_from
 from fishergauge.suites.peers.peer import Peer
 
 MAY_BE_NEGATIVE = ("T26-psd",)
@@ -49,7 +49,7 @@ def _estimated(function: str, products: int, **options: Any) -> Build:
             raise NotImplementedError(f"curvlinops documents that num_matvecs ({products}) must be less than the dimension")
         matrix = operator("GGNLinearOperator", problem, check_deterministic=False)
         with quiet(), torch.random.fork_rng([problem.device] if problem.device.type == "cuda" else []):
-            torch.manual_seed(int(torch.randint(2**31 - 1, (), generator=generator, device=generator.device)))
+            torch.manual_seed(seed_from(generator))
             diagonal: Tensor = getattr(library(), function)(matrix, products, **options)
         return torch.diag(diagonal)
 

@@ -8,7 +8,6 @@ import copy
 import logging
 import math
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -157,7 +156,6 @@ def fitted(problem: Problem, strategy: str, empirical: bool, bare: bool, **optio
     )
     found: dict[str, dict[str, Tensor]] = {}
     with tempfile.TemporaryDirectory() as folder, quiet():
-        warnings.filterwarnings("ignore", "`torch.cuda.amp.GradScaler", FutureWarning)  # at every fit
         analyzer = Analyzer("fit", model, task, cpu=True, disable_tqdm=True, output_dir=folder, log_level=logging.ERROR)
         analyzer._reset_memory = lambda: None  # collects garbage six times a fit, for most of its time; changes no number
         data = TensorDataset(problem.inputs, problem.targets)

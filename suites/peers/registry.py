@@ -4,9 +4,9 @@ import importlib
 import importlib.util
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from importlib import metadata
 
 from fishergauge.suites.peers.peer import Peer
+from fishergauge.suites.versions import version_of as version_of_package
 
 ADAPTERS = (
     "of_backpack",
@@ -20,8 +20,8 @@ ADAPTERS = (
     "of_torch_optimizer",
     "of_sirfshampoo",
 )
-
-
+DISTRIBUTIONS = {"backpack": "backpack-for-pytorch", "curvlinops": "curvlinops-for-pytorch"}
+"""Names on the package index that differ from how everybody calls the library."""
 VARIANTS = (
     "asdfghjkl/*-default-dtype",
     "backpack/*-converter",
@@ -100,7 +100,10 @@ def peer_of(name: str) -> Peer:
     Raises:
         KeyError: there is none.
     """
-    return next((peer for peer in peers() if peer.subject.name == name), None) or _unknown(name)
+    for peer in peers():
+        if peer.subject.name == name:
+            return peer
+    raise KeyError(f"no quantity is called {name!r}; 'fishergauge peers --list' lists them")
 
 
 def adapter_of(library: str) -> str:
@@ -130,20 +133,9 @@ def absent(peer: Peer) -> str:
 
 def version_of(library: str) -> str:
     """The installed version of a library; empty if there is none."""
-    try:
-        return metadata.version(DISTRIBUTIONS.get(library, library))
-    except metadata.PackageNotFoundError:
-        return ""
-
-
-DISTRIBUTIONS = {"backpack": "backpack-for-pytorch", "curvlinops": "curvlinops-for-pytorch"}
-"""Names on the package index that differ from how everybody calls the library."""
+    return version_of_package(DISTRIBUTIONS.get(library, library)) or ""
 
 
 def _adapter(name: str) -> Sequence[Peer]:
     found: Sequence[Peer] = importlib.import_module(f"fishergauge.suites.peers.{name}").peers()
     return found
-
-
-def _unknown(name: str) -> Peer:
-    raise KeyError(f"no quantity is called {name!r}; 'fishergauge peers --list' lists them")
