@@ -5,11 +5,14 @@ from pathlib import Path
 
 import torch
 
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.roofline_figure import draw_roofline
 from fishergauge.reports.scaling_figure import draw_scaling
 from fishergauge.suites.benchmarks.limits import measure_limits
 from fishergauge.suites.benchmarks.record import BenchRecord
 from fishergauge.suites.benchmarks.scaling import ScalingRow
+
+KINDS = ("png", "svg")
 
 
 def roofline_figures(records: Sequence[BenchRecord], out: Path) -> list[Path]:
@@ -25,8 +28,8 @@ def roofline_figures(records: Sequence[BenchRecord], out: Path) -> list[Path]:
     paths: list[Path] = []
     pairs = dict.fromkeys((one.dtype, one.device) for one in records if one.median_seconds and one.limit_bytes and not one.red)
     for dtype, device in pairs:
-        path = out / ("roofline.png" if len(pairs) == 1 else f"roofline-{dtype}.png")
-        paths += draw_roofline(records, measure_limits(getattr(torch, dtype), device), [path])
+        stem = out / ("roofline" if len(pairs) == 1 else f"roofline-{dtype}")
+        paths += draw_roofline(records, measure_limits(getattr(torch, dtype), device), figure_paths(stem, KINDS))
     return paths
 
 
@@ -41,4 +44,4 @@ def scaling_figures(rows: Sequence[ScalingRow], out: Path) -> list[Path]:
         MissingExtraError: matplotlib is not installed.
     """
     families = dict.fromkeys(row.family for row in rows)
-    return [path for family in families for path in draw_scaling(rows, [out / f"scaling-{family}.png"], family)]
+    return [path for family in families for path in draw_scaling(rows, figure_paths(out / f"scaling-{family}", KINDS), family)]

@@ -73,7 +73,7 @@ def _figures(record: BenchRecord, best: float | None) -> list[str]:
         scaled(record.flops),
         "+".join("-" if one is None else str(one) for one in passes) if passes != (None, None) else "-",
         scaled(record.peak_bytes, "B"),
-        _result(record),
+        result_of(record),
     ]
 
 
@@ -81,7 +81,12 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.1 else f"{number(100 * share, 2)} %"
 
 
-def _result(record: BenchRecord) -> str:
+def result_of(record: BenchRecord) -> str:
+    """What became of a benchmark, in a word or two.
+
+    Args:
+        record: of a run.
+    """
     if record.red:
         return "FAILED" if _failed(record) else "WRONG"
     if not measured(record):
@@ -96,12 +101,12 @@ def _reasons(records: Sequence[BenchRecord]) -> Iterator[str]:
     for record in records:
         name = f"{record.implementation} {_task(record)}"
         if record.red:
-            red.setdefault(f"{_result(record)}: {record.reason}", []).append(record)
+            red.setdefault(f"{result_of(record)}: {record.reason}", []).append(record)
         elif record.reason:
             others.setdefault(record.reason, []).append(name)
     for alike in red.values():
         names = [f"{record.implementation} {_task(record)}" for record in alike]
-        yield f"{_result(alike[0])}: {_counted(names)}: {_why(max(alike, key=_deviation), len(alike) > 1)}."
+        yield f"{result_of(alike[0])}: {_counted(names)}: {_why(max(alike, key=_deviation), len(alike) > 1)}."
     for reason, names in others.items():
         yield f"{reason}: {_counted(names)}."
 

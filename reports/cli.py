@@ -1,4 +1,4 @@
-"""The command line: ``fishergauge check`` and its companions, ``spectrum``, ``bench``, ``peers`` and ``reproduce``."""
+"""The command line: ``fishergauge report``, ``check`` and their companions."""
 
 import argparse
 import os
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from fishergauge.reports import (
     accept_command,
+    accuracy_command,
     bench_command,
     check_command,
     compare_command,
+    conformance_command,
     list_commands,
     peers_command,
+    report_command,
     selftest_command,
     spectrum_command,
 )
@@ -38,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     spectrum_command.add_parser(commands)
     bench_command.add_parser(commands)
     peers_command.add_parser(commands)
+    conformance_command.add_parser(commands)
+    accuracy_command.add_parser(commands)
+    report_command.add_parser(commands)
     _add_reproduce(commands)
     return root
 

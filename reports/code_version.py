@@ -12,6 +12,8 @@ else:
     from importlib.abc import Traversable
 
 PRESENTATION = ("test_", "cli.", "ledger.", "provenance.")
+FOLDERS = ("__pycache__", "meta", "page")
+"""Without a source that changes a result."""
 
 
 def package_version() -> str:
@@ -39,7 +41,7 @@ def code_version() -> str:
 def _sources(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
     """The sources of a package and of the packages below it, by name; the tests of the harness left out."""
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if file.is_dir() and file.name not in ("__pycache__", "meta"):
+        if file.is_dir() and file.name not in FOLDERS:
             yield from _sources(file, f"{name}/{file.name}")
         elif file.name.endswith(".py") and not file.name.startswith(PRESENTATION) and "figure" not in file.name:
             yield f"{name}/{file.name}", file.read_bytes()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fishergauge.reports.e1_tables import EPSILONS, Tables, aggregated
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.panels import draw_panels
 
 SGD, NATURAL, LIMIT, GREY = "#D55E00", "#0072B2", "#000000", "#777777"  # Okabe and Ito's palette
@@ -21,10 +22,10 @@ def draw_e1(tables: Tables, out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``E1_figure.png`` and ``E1_figure.pdf``.
+        The paths of ``E1_figure`` as PNG, PDF and SVG.
     """
     panels = [partial(_divergences, tables=tables), partial(_reductions, tables=tables), partial(_advantages, tables=tables)]
-    return draw_panels(panels, [out / "E1_figure.png", out / "E1_figure.pdf"])
+    return draw_panels(panels, figure_paths(out / "E1_figure"))
 
 
 def _divergences(axis: Any, tables: Tables) -> None:

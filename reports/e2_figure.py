@@ -6,6 +6,7 @@ from typing import Any
 
 from fishergauge.reports.e1_figure import GREY, NATURAL, SGD
 from fishergauge.reports.e2_tables import EPSILONS, Runs
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.panels import draw_panels
 
 COLOURS = {"sgd": SGD, "natgrad": NATURAL}
@@ -21,10 +22,10 @@ def draw_e2(runs: Runs, out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``E2_figure.png`` and ``E2_figure.pdf``.
+        The paths of ``E2_figure`` as PNG, PDF and SVG.
     """
     panels = [partial(_accuracies, runs=runs), partial(_losses, runs=runs), partial(_gains, runs=runs)]
-    return draw_panels(panels, [out / "E2_figure.png", out / "E2_figure.pdf"])
+    return draw_panels(panels, figure_paths(out / "E2_figure"))
 
 
 def _accuracies(axis: Any, runs: Runs) -> None:

@@ -8,6 +8,7 @@ from fishergauge.reports.e4_figure import draw_invariance
 from fishergauge.reports.e4_measurements import ETA, PUBLISHED_METHODS, RCOND
 from fishergauge.reports.e4_tables import Row, gathered, largest, mean_and_spread, values
 from fishergauge.reports.experiment import Results
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.tables import write_csv, write_json
 
 COLUMNS = ("seed", "kappa", "method", "max_diff")
@@ -46,7 +47,7 @@ def write_artefacts(name: str, title: str, results: Results, out: Path) -> list[
         cutoffs = gathered(results, "corrected", "cutoff")
         paths.append(write_csv(cutoffs, out / "E4_cutoff_corrected.csv")) if cutoffs else None
     if rows and corrected:
-        figures = [out / f"{name}_figure.png", out / f"{name}_figure.pdf"]
+        figures = figure_paths(out / f"{name}_figure")
         keep = rows if name == "E4" else [row for row in rows if row["method"] in METHODS["E3"]]
         draw_invariance(keep, corrected, METHODS[name], figures)
         paths += figures

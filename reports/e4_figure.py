@@ -7,6 +7,7 @@ from typing import Any
 
 from fishergauge.reports.e4_tables import Row
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import save_figure
 
 STYLE = {  # Okabe and Ito's colours, told apart by the colour-blind; markers tell them apart in print
     "exact": ("exact Fisher", "#0072B2", "o"),
@@ -53,8 +54,7 @@ def draw_invariance(published: list[Row], corrected: list[Row], methods: Sequenc
         middle.set_ylabel(r"relative deviation of the step")
         right.tick_params(labelleft=False)
         _legend(figure, methods, require("matplotlib.lines").Line2D)
-        for path in paths:
-            figure.savefig(path, dpi=300, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+        save_figure(figure, paths, dpi=300)
 
 
 def _draw_published(axes: Any, rows: list[Row], methods: Sequence[str]) -> None:

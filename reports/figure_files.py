@@ -7,6 +7,32 @@ from typing import Any
 
 from fishergauge.reports.extras import require
 
+KINDS = ("png", "pdf", "svg")
+"""The formats of a figure: to look at, to print, and to stand in a page."""
+
+UNDATED: Mapping[str, Mapping[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+"""Metadata by format, so that the same figure is the same file."""
+
+SVG: Mapping[str, str] = {"svg.fonttype": "none", "svg.hashsalt": "fishergauge"}
+"""Text stays text, and identifiers are those of the last time."""
+
+
+def figure_paths(stem: Path, kinds: Sequence[str] = KINDS) -> list[Path]:
+    """The files of a figure.
+
+    Args:
+        stem: path without a suffix.
+        kinds: the formats.
+
+    Returns:
+        A path for each format.
+
+    Example:
+        >>> [path.name for path in figure_paths(Path("E1_figure"))]
+        ['E1_figure.png', 'E1_figure.pdf', 'E1_figure.svg']
+    """
+    return [stem.with_name(f"{stem.name}.{kind}") for kind in kinds]
+
 
 def write_figure(make: Callable[[], Any], style: Mapping[str, Any], paths: Sequence[Path], dpi: int) -> list[Path]:
     """Make a figure in a style and write it.
@@ -25,8 +51,24 @@ def write_figure(make: Callable[[], Any], style: Mapping[str, Any], paths: Seque
     """
     with require("matplotlib").rc_context(dict(style)):
         figure = make()
-        if figure is None:
-            return []
+        return [] if figure is None else save_figure(figure, paths, dpi)
+
+
+def save_figure(figure: Any, paths: Sequence[Path], dpi: int) -> list[Path]:
+    """Write a figure in the style that is set. The same figure gives the same bytes.
+
+    Args:
+        figure: of matplotlib.
+        paths: files to write; their suffix says the format.
+        dpi: of pixel formats.
+
+    Returns:
+        The paths.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    with require("matplotlib").rc_context(dict(SVG)):
         for path in paths:
             _write(figure, path, dpi)
     return list(paths)
@@ -37,7 +79,7 @@ def _write(figure: Any, path: Path, dpi: int) -> None:
     kind = path.suffix.removeprefix(".")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        figure.savefig(temporary, dpi=dpi, format=kind, metadata={"CreationDate": None} if kind == "pdf" else None)
+        figure.savefig(temporary, dpi=dpi, format=kind, metadata=UNDATED.get(kind))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import save_figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's palette
 GREY = "#777777"
+INK, CHALK = "#010101", "#fefefe"
+"""Black and white on a coloured field. The page leaves them as they are, and turns pure black and white to ink and paper."""
 LETTERS = "abcdef"
 
 Draw = Callable[[Any], None]
@@ -79,7 +82,6 @@ def _drawn(axis: Any, function: Draw) -> None:
 
 def _written(figure: Any, paths: Sequence[Path], dpi: int) -> list[Path]:
     """Write a figure and forget it."""
-    for path in paths:
-        figure.savefig(path, dpi=dpi, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+    save_figure(figure, paths, dpi=dpi)
     require("matplotlib.pyplot").close(figure)
     return list(paths)

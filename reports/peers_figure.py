@@ -8,6 +8,7 @@ from typing import Any
 
 from fishergauge.reports.extras import require
 from fishergauge.reports.figure_files import write_figure
+from fishergauge.reports.panels import INK
 from fishergauge.suites.claims import CLAIMS
 from fishergauge.suites.peers.judgement import Cell
 from fishergauge.suites.zoo import CATALOGUE
@@ -103,8 +104,9 @@ def _draw(axes: Any, subjects: Sequence[str], columns: Sequence[str], rows: Mapp
             axes.add_patch(rectangle((x - 0.46, y - 0.46), 0.92, 0.92, facecolor=COLOURS[status], linewidth=0))
         if mark := MARKS.get(status):
             marker = f"${mark}$" if mark == "!" else mark
+            colour = "black" if status == "unsupported" else INK  # a grey field is thinned ink on the page
             axes.plot(
-                *zip(*places, strict=True), linestyle="none", marker=marker, color="black", markersize=2.4, markeredgewidth=0.5
+                *zip(*places, strict=True), linestyle="none", marker=marker, color=colour, markersize=2.4, markeredgewidth=0.5
             )
     axes.set_xlim(-0.6, len(columns) - 0.4)
     axes.set_ylim(len(subjects) - 0.4, -0.6)
@@ -130,7 +132,15 @@ def _legend(figure: Any, high: float) -> None:
     )
     handles = [patch(facecolor=colour, label=text) for colour, _, text in said]
     marks = [
-        line([], [], linestyle="none", marker=mark or "None", color="black", markersize=3, markeredgewidth=0.5)
+        line(
+            [],
+            [],
+            linestyle="none",
+            marker=mark or "None",
+            color="black" if mark == "_" else INK,
+            markersize=3,
+            markeredgewidth=0.5,
+        )
         for _, mark, _ in said
     ]
     legend = figure.legend(

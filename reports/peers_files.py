@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fishergauge.reports.extras import MissingExtraError
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.peers_figure import draw_peers
 from fishergauge.reports.peers_summary_figure import draw_summary
 from fishergauge.reports.peers_tables import cells_csv, entries, markdown
@@ -52,8 +53,8 @@ def write_files(
     for path, text in texts.items():
         write_atomically(path, text)
     try:
-        drawn = draw_peers(cells, [out / "peers.png", out / "peers.pdf"])
-        drawn += draw_summary(cells, [out / "peers_summary.png"])
+        drawn = draw_peers(cells, figure_paths(out / "peers", ("png", "pdf")))
+        drawn += draw_summary(cells, figure_paths(out / "peers_summary", ("png", "svg")))
     except MissingExtraError as error:
         print(f"no figures: {error}")
         drawn = []

@@ -7,13 +7,14 @@ from typing import Any
 
 from fishergauge.reports.extras import require
 from fishergauge.reports.figure_files import write_figure
+from fishergauge.reports.panels import CHALK, INK
 from fishergauge.reports.peers_figure import HOLDS, REFUSED
 from fishergauge.suites.claims import CLAIMS
 from fishergauge.suites.peers.judgement import Cell
 
-STYLE = {"font.size": 6.5, "axes.linewidth": 0.4, "pdf.fonttype": 42}
+STYLE = {"font.size": 8, "axes.linewidth": 0.4, "pdf.fonttype": 42}
 COLUMN, ROW = 0.2, 0.2  # inches
-LEFT, TOP, BOTTOM, RIGHT = 1.25, 1.15, 0.32, 0.1
+LEFT, TOP, BOTTOM, RIGHT = 1.25, 1.45, 0.32, 0.1
 SHADES = ((0.0, "#fbe3b9"), (0.1, "#f7b955"), (0.4, "#d9791c"), (0.8, "#a3440f"))
 """Colours from these shares of red checks on; text is white on the last."""
 
@@ -65,7 +66,7 @@ def summary_figure(cells: Sequence[Cell]) -> Any:
             if claim in row:
                 colour, ink, text = _look(row[claim])
                 axes.add_patch(rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=colour, linewidth=0))
-                axes.text(x, y + 0.03, text, ha="center", va="center", color=ink, fontsize=5)
+                axes.text(x, y + 0.03, text, ha="center", va="center", color=ink, fontsize=6.5)
     axes.set_xlim(-0.55, len(claims) - 0.45)
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.xaxis.tick_top()
@@ -74,7 +75,7 @@ def summary_figure(cells: Sequence[Cell]) -> Any:
     axes.tick_params(length=0, pad=2)
     axes.spines[:].set_visible(False)
     said = "number: per cent of the executed checks that are red;  blue: all hold;  dash: the library refuses all of them"
-    figure.text(0.1 / wide, 0.12 / high, said, fontsize=6)
+    figure.text(0.1 / wide, 0.12 / high, said, fontsize=8)
     return figure
 
 
@@ -83,7 +84,7 @@ def _look(share: float | None) -> tuple[str, str, str]:
     if share is None:
         return REFUSED, "black", "–"  # noqa: RUF001
     if share == 0:
-        return HOLDS, "white", ""
+        return HOLDS, CHALK, ""
     colour = [colour for least, colour in SHADES if share >= least][-1]
     text = "<1" if share < 0.005 else f"{100 * share:.0f}"
-    return colour, "white" if colour == SHADES[-1][1] else "black", text
+    return colour, CHALK if colour == SHADES[-1][1] else INK, text

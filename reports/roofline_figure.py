@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import save_figure
 from fishergauge.reports.panels import GREY
 from fishergauge.suites.benchmarks.limits import Limits
 from fishergauge.suites.benchmarks.problems import BENCHES, SIZES
@@ -73,8 +74,7 @@ def draw_roofline(
         return []
     with require("matplotlib").rc_context({"font.size": 9, "pdf.fonttype": 42, "axes.linewidth": 0.7}):
         figure = made_figure(filled, limits)
-        for path in paths:
-            figure.savefig(path, dpi=170, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+        save_figure(figure, paths, dpi=170)
     return list(paths)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import save_figure
 from fishergauge.reports.label_places import spread
 from fishergauge.reports.panels import COLOURS, GREY
 from fishergauge.suites.benchmarks.scaling import ScalingRow
@@ -56,8 +57,7 @@ def draw_scaling(rows: Sequence[ScalingRow], paths: Sequence[Path], family: str 
         return []
     with require("matplotlib").rc_context({"font.size": 9, "pdf.fonttype": 42, "axes.linewidth": 0.7}):
         figure = made_figure(own, family)
-        for path in paths:
-            figure.savefig(path, dpi=150, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+        save_figure(figure, paths, dpi=150)
     return list(paths)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.provenance import versions, write_provenance
 from fishergauge.reports.spectrum_figure import draw_spectrum
 from fishergauge.reports.spectrum_tables import sections, summary_line
@@ -20,9 +21,9 @@ SCHEMA = 1
 
 
 def write_artefacts(rows: Sequence[Row], plan: Plan, command: str, out: Path) -> list[Path]:
-    """Write ``spectrum.csv``, ``.json``, ``.md``, ``.png`` and ``.pdf``, and what they come from in ``provenance.json``.
+    """Write ``spectrum`` as CSV, JSON, Markdown, PNG, PDF and SVG, and what they come from in ``provenance.json``.
 
-    The first five depend on rows, plan, command and versions only: the same run gives the same bytes.
+    The first six depend on rows, plan, command and versions only: the same run gives the same bytes.
 
     Args:
         rows: of a spectrum.
@@ -31,7 +32,7 @@ def write_artefacts(rows: Sequence[Row], plan: Plan, command: str, out: Path) ->
         out: an existing folder.
 
     Returns:
-        The paths of the five files.
+        The paths of the six files.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -47,7 +48,7 @@ def write_artefacts(rows: Sequence[Row], plan: Plan, command: str, out: Path) ->
     document += [section.markdown() for section in sections(rows, plan.families, names, full=True)]
     write_atomically(paths[2], "\n\n".join(document) + "\n")
     labels = {name: one.label for name, one in approximations().items()}
-    paths += draw_spectrum(rows, plan.families, labels, [out / "spectrum.png", out / "spectrum.pdf"])
+    paths += draw_spectrum(rows, plan.families, labels, figure_paths(out / "spectrum"))
     write_provenance(paths, [], "cpu", command, out)
     return paths
 

@@ -9,6 +9,7 @@ from typing import Any
 from fishergauge.reference import FAMILIES
 from fishergauge.reports.extras import require
 from fishergauge.reports.figure_files import write_figure
+from fishergauge.reports.panels import CHALK, INK
 from fishergauge.reports.spectrum_lines import draw_lines
 from fishergauge.reports.spectrum_summary import Entry, matrix, table_dtype
 from fishergauge.suites.spectrum.execution import TABLE
@@ -29,7 +30,7 @@ UNDECIDED: Mapping[str, Any] = {"facecolor": "#e4e4e4", "edgecolor": "none", "li
 CONTRADICTED: Mapping[str, Any] = {"facecolor": RED, "edgecolor": "none", "linewidth": 0}
 SIGN: Mapping[str, Any] = {"linestyle": "none", "marker": "$?$", "color": "#666666", "markersize": 3.6, "markeredgewidth": 0.2}
 STAR: Mapping[str, Any] = {"linestyle": "none", "marker": (6, 2, 0), "markersize": 3, "markeredgewidth": 0.5}
-CROSS: Mapping[str, Any] = {"linestyle": "none", "marker": "x", "color": "white", "markersize": 4, "markeredgewidth": 1.1}
+CROSS: Mapping[str, Any] = {"linestyle": "none", "marker": "x", "color": CHALK, "markersize": 4, "markeredgewidth": 1.1}
 FAMILY_KINDS = ("layer-wise linear", "general linear", "nonlinear")
 STYLE = {"font.size": 7, "axes.titlesize": 7.5, "axes.linewidth": 0.6, "pdf.fonttype": 42, "hatch.linewidth": 0.5}
 KINDS: Mapping[str, Sequence[str]] = {  # between thin separators; what is in none is a subject
@@ -114,7 +115,7 @@ def _mark(axes: Any, x: int, y: int, entry: Entry, lowest: float) -> None:
     ground = {"-": HATCHED, "?": UNDECIDED}.get(entry.expected)
     if ground is not None:
         axes.add_patch(patch((x - 0.5, y - 0.5), 1, 1, **ground))
-    colour = "white" if entry.exponent < (lowest + HIGHEST) / 2 else "black"
+    colour = CHALK if entry.exponent < (lowest + HIGHEST) / 2 else INK
     if entry.expected in DOTS:
         face = colour if entry.expected == "=" else "none"
         axes.plot([x], [y], "o", markersize=2.8, markerfacecolor=face, markeredgecolor=colour, markeredgewidth=0.7, zorder=4)

@@ -102,9 +102,9 @@ def test_growth_is_written_as_table_and_document(folder: Path) -> None:
 
 def test_figures_are_drawn_of_what_was_timed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fishergauge.reports.bench_figures.measure_limits", lambda dtype, device: LIMITS)
-    assert [path.name for path in roofline_figures([RECORD], folder)] == ["roofline.png"]
+    assert [path.name for path in roofline_figures([RECORD], folder)] == ["roofline.png", "roofline.svg"]
     assert (folder / "roofline.png").stat().st_size > 1000
-    assert [path.name for path in scaling_figures([ROW], folder)] == ["scaling-mlp.png"]
+    assert [path.name for path in scaling_figures([ROW], folder)] == ["scaling-mlp.png", "scaling-mlp.svg"]
     assert (folder / "scaling-mlp.png").stat().st_size > 1000
 
 
@@ -118,8 +118,10 @@ def test_there_is_a_figure_a_precision_and_none_of_what_was_not_timed(folder: Pa
     monkeypatch.setattr("fishergauge.reports.bench_figures.draw_roofline", draw)
     monkeypatch.setattr("fishergauge.reports.bench_figures.measure_limits", lambda dtype, device: (str(dtype), device))
     paths = roofline_figures([RECORD, replace(RECORD, dtype="float32")], folder)
-    assert [path.name for path in paths] == ["roofline-float64.png", "roofline-float32.png"]
-    assert [limits for limits, _ in drawn] == [("torch.float64", "cpu"), ("torch.float32", "cpu")]
+    assert [path.name for path in paths] == [
+        f"roofline-{name}.{kind}" for name in ("float64", "float32") for kind in ("png", "svg")
+    ]
+    assert [limits for limits, *_ in drawn] == [("torch.float64", "cpu"), ("torch.float32", "cpu")]
     for nothing in ({"median_seconds": None}, {"limit_bytes": None}, {"verified": False}):
         assert roofline_figures([replace(RECORD, **nothing)], folder) == []
 

@@ -54,7 +54,7 @@ FEW = [
     "-j",
     "1",
 ]
-FILES = ["spectrum.csv", "spectrum.json", "spectrum.md", "spectrum.pdf", "spectrum.png"]
+FILES = ["spectrum.csv", "spectrum.json", "spectrum.md", "spectrum.pdf", "spectrum.png", "spectrum.svg"]
 ROW = Row("exact-fisher", "mlp", "synthetic", "float64", "scaling", 100.0, "outputs", "invariant", "T13", "holds", 1e-12, 1e-9)
 
 

@@ -12,6 +12,7 @@ import pytest
 from fishergauge.reference import FAMILIES
 from fishergauge.reports import spectrum_figure
 from fishergauge.reports.extras import MissingExtraError, require
+from fishergauge.reports.panels import CHALK, INK
 from fishergauge.reports.spectrum_figure import KINDS, RED, draw_spectrum, made_figure, shown_model
 from fishergauge.reports.spectrum_lines import line_families, line_model
 from fishergauge.suites.spectrum.approximations import approximations
@@ -88,7 +89,7 @@ def test_marks_of_the_matrix() -> None:
     assert [text.get_text() for text in axes.get_xticklabels()] == ["scaling", "kronecker", "diagonal", "dense", "sinh"]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["exact Fisher", "identity (plain gradient)"]
     assert [float(line.get_xdata()[0]) for line in dots(figure)] == [0, 2, 4]
-    assert [line.get_markerfacecolor() for line in dots(figure)] == ["white", "black", "none"]
+    assert [line.get_markerfacecolor() for line in dots(figure)] == [CHALK, INK, "none"]
     (frame,) = patches(figure)
     assert frame.get_x() + 0.5 == 2
     assert places(figure, "x") == [(2, 0)]

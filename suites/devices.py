@@ -15,12 +15,16 @@ def devices() -> list[str]:
 def require() -> None:
     """Raise UnsupportedError unless the device named by ``FISHERGAUGE_REQUIRE`` is there: a run on it may not pass by skipping.
 
+    ``browser`` is no device: a run that requires it is one on the CPU, and the tests of the page look for the browser.
+
     Raises:
         UnsupportedError: the device is missing, or the variable names an unknown one.
     """
     wanted = os.environ.get("FISHERGAUGE_REQUIRE", "cpu") or "cpu"
+    if wanted == "browser":
+        return
     if wanted not in ("cpu", "cuda"):
-        raise UnsupportedError(f"FISHERGAUGE_REQUIRE is {wanted!r}; it names a device: cpu or cuda")
+        raise UnsupportedError(f"FISHERGAUGE_REQUIRE is {wanted!r}; it names a device: cpu or cuda; or it is browser")
     if wanted not in devices():
         build = torch.version.cuda or "no CUDA"
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")

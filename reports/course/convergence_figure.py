@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.panels import COLOURS, GREY, draw_grid
 
 Row = dict[str, Any]
@@ -28,7 +29,7 @@ def draw_convergence(rows: Sequence[Row], out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``convergence_figure.png`` and ``convergence_figure.pdf``.
+        The paths of ``convergence_figure`` as PNG, PDF and SVG.
     """
     by_study = {"least squares": _steps, "logistic": _paths, "noise": _noise, "deep linear": _depths}
     first = [row for row in rows if row["seed"] == 0]
@@ -37,7 +38,7 @@ def draw_convergence(rows: Sequence[Row], out: Path) -> list[Path]:
         for study, draw in by_study.items()
         if any(row["study"] == study for row in first)
     ]
-    return draw_grid(panels, [out / "convergence_figure.png", out / "convergence_figure.pdf"])
+    return draw_grid(panels, figure_paths(out / "convergence_figure"))
 
 
 def _steps(axis: Any, rows: Sequence[Row]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fishergauge.reports.course.efficiency_tables import Row, fitted, select
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import figure_paths, save_figure
 
 STYLES = {
     "exact-fisher": ("#0072B2", "-", "o"),
@@ -39,7 +40,7 @@ def draw_efficiency(rows: Sequence[Row], out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``efficiency_figure.png`` and ``efficiency_figure.pdf``; none where nothing is drawn.
+        The paths of ``efficiency_figure`` as PNG, PDF and SVG; none where nothing is drawn.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -47,7 +48,7 @@ def draw_efficiency(rows: Sequence[Row], out: Path) -> list[Path]:
     names = [name for name in STYLES if any(row["approximation"] == name for row in rows)]
     if not names:
         return []
-    paths = [out / "efficiency_figure.png", out / "efficiency_figure.pdf"]
+    paths = figure_paths(out / "efficiency_figure")
     require("matplotlib").use("Agg")
     plt = require("matplotlib.pyplot")
     figure, axes = plt.subplots(1, len(PANELS), figsize=(16, 6.2), layout="constrained")
@@ -80,8 +81,7 @@ def draw_efficiency(rows: Sequence[Row], out: Path) -> list[Path]:
         if n in names
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
-    for path in paths:
-        figure.savefig(path, dpi=200, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+    save_figure(figure, paths, dpi=200)
     plt.close(figure)
     return paths
 

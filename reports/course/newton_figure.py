@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.panels import COLOURS, GREY, draw_grid
 
 Row = dict[str, Any]
@@ -25,7 +26,7 @@ def draw_newton(rows: Sequence[Row], out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``newton_figure.png`` and ``newton_figure.pdf``; none where nothing is there to be drawn.
+        The paths of ``newton_figure`` as PNG, PDF and SVG; none where nothing is there to be drawn.
     """
     run = [row for row in rows if row["study"] == "run" and row["seed"] == 0]
     network = [row for row in rows if row["study"] == "network"]
@@ -36,7 +37,7 @@ def draw_newton(rows: Sequence[Row], out: Path) -> list[Path]:
         panels.append(partial(_paths, rows=network))
     if not panels:
         return []
-    return draw_grid(panels, [out / "newton_figure.png", out / "newton_figure.pdf"])
+    return draw_grid(panels, figure_paths(out / "newton_figure"))
 
 
 def _gaps(axis: Any, rows: Sequence[Row]) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.panels import COLOURS, GREY, draw_grid
 
 Row = dict[str, Any]
@@ -27,7 +28,7 @@ def draw_parametrisation(rows: Sequence[Row], out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``parametrisation_figure.png`` and ``parametrisation_figure.pdf``.
+        The paths of ``parametrisation_figure`` as PNG, PDF and SVG.
     """
     study = {name: [row for row in rows if row["study"] == name] for name in ("linear", "smooth", "damped")}
     panels = []
@@ -37,7 +38,7 @@ def draw_parametrisation(rows: Sequence[Row], out: Path) -> list[Path]:
         panels.append(partial(_steps, rows=study["smooth"]))
     if study["damped"]:
         panels.append(partial(_dampings, rows=study["damped"]))
-    return draw_grid(panels, [out / "parametrisation_figure.png", out / "parametrisation_figure.pdf"])
+    return draw_grid(panels, figure_paths(out / "parametrisation_figure"))
 
 
 def _curves(axis: Any, rows: Sequence[Row]) -> None:

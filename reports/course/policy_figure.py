@@ -7,6 +7,7 @@ from statistics import mean, median
 from typing import Any
 
 from fishergauge.reports.course.policy_tables import GOALS, best_sizes, run_rows
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.panels import COLOURS, GREY, draw_grid
 
 Row = dict[str, Any]
@@ -32,7 +33,7 @@ def draw_policy(rows: Sequence[Row], out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``policy_figure.png`` and ``policy_figure.pdf``.
+        The paths of ``policy_figure`` as PNG, PDF and SVG.
     """
     study = {name: [row for row in rows if row["study"] == name] for name in ("learning", "steps", "regions")}
     panels = []
@@ -44,7 +45,7 @@ def draw_policy(rows: Sequence[Row], out: Path) -> list[Path]:
         panels.append(partial(_ratios, rows=study["steps"]))
     if study["regions"]:
         panels.append(partial(_regions, rows=study["regions"]))
-    return draw_grid(panels, [out / "policy_figure.png", out / "policy_figure.pdf"])
+    return draw_grid(panels, figure_paths(out / "policy_figure"))
 
 
 def _curves(axis: Any, rows: Sequence[Row]) -> None:

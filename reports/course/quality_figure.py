@@ -8,6 +8,7 @@ import numpy as np
 
 from fishergauge.reports.course.quality_tables import EXACT, GAIN, Row, pooled, predictions, select
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import figure_paths, save_figure
 
 COLOURS = {"start": "#0072B2", "midway": "#E69F00", "near optimum": "#D55E00"}
 MARKERS = {"mlp": "o", "cnn": "s"}
@@ -28,12 +29,12 @@ def draw_quality(rows: Sequence[Row], out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``quality_figure.png`` and ``quality_figure.pdf``.
+        The paths of ``quality_figure`` as PNG, PDF and SVG.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    paths = [out / "quality_figure.png", out / "quality_figure.pdf"]
+    paths = figure_paths(out / "quality_figure")
     require("matplotlib").use("Agg")
     plt = require("matplotlib.pyplot")
     lines = pooled(rows)
@@ -49,8 +50,7 @@ def draw_quality(rows: Sequence[Row], out: Path) -> list[Path]:
     axes[-1].set_title("(f) do near entries make a good step?", fontsize=9, loc="left")
     handles = _handles(require("matplotlib.lines").Line2D, lines)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
-    for path in paths:
-        figure.savefig(path, dpi=200, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+    save_figure(figure, paths, dpi=200)
     plt.close(figure)
     return paths
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import figure_paths, save_figure
 
 COLOURS = {"confirmed": "#009E73", "confirmed only": "#E69F00", "refuted": "#D55E00", "not testable as published": "#000000"}
 NAMES = {"confirmed only": "confirmed only if ..."}
@@ -47,7 +48,7 @@ def draw_course(lines: Sequence[Line], out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``course_figure.png`` and ``course_figure.pdf``.
+        The paths of ``course_figure`` as PNG, PDF and SVG.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -60,9 +61,8 @@ def draw_course(lines: Sequence[Line], out: Path) -> list[Path]:
     for axis, column in zip(axes, columns, strict=True):
         _draw_column(axis, column, height)
     figure.legend(handles=_handles(lines), loc="outside upper center", ncols=7, frameon=False, fontsize=9.5, columnspacing=1.4)
-    paths = [out / "course_figure.png", out / "course_figure.pdf"]
-    for path in paths:
-        figure.savefig(path, dpi=200, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+    paths = figure_paths(out / "course_figure")
+    save_figure(figure, paths, dpi=200)
     plt.close(figure)
     return paths
 

@@ -293,7 +293,7 @@ def test_entries_and_artefacts(results: list[tuple[Cell, Record]], tmp_path: Pat
     assert [entry.id for entry in convergence_entries(results[3:])] == ["CONVERGENCE.6"]
     paths = Convergence().artefacts("convergence", results, tmp_path)
     assert all(path.stat().st_size > 100 for path in paths)
-    assert [path.suffix for path in paths] == [".csv", ".json", ".png", ".pdf"]
+    assert [path.suffix for path in paths] == [".csv", ".json", ".png", ".pdf", ".svg"]
 
 
 def test_cells_follow_the_options() -> None:

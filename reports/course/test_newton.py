@@ -213,10 +213,10 @@ def test_entries_and_artefacts(results: list[tuple[Cell, Record]], tmp_path: Pat
     assert [entry.id for entry in newton_entries(results[2:3])] == ["NEWTON.4"]
     paths = Newton().artefacts("newton", results, tmp_path)
     assert all(path.stat().st_size > 100 for path in paths)
-    assert [path.suffix for path in paths] == [".csv", ".json", ".png", ".pdf"]
+    assert [path.suffix for path in paths] == [".csv", ".json", ".png", ".pdf", ".svg"]
 
 
-@pytest.mark.parametrize(("study", "figures"), [("interpolation", 0), ("logistic", 2), ("network", 2)])
+@pytest.mark.parametrize(("study", "figures"), [("interpolation", 0), ("logistic", 3), ("network", 3)])
 def test_what_is_missing_is_not_drawn(study: str, figures: int, results: list[tuple[Cell, Record]], tmp_path: Path) -> None:
     part = [(cell, record) for cell, record in results if study in dict(cell.settings).values()]
     assert len(Newton().artefacts("newton", part, tmp_path)) == 2 + figures

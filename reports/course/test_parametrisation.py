@@ -216,7 +216,7 @@ def test_entries_and_artefacts(results: list[tuple[Cell, Record]], tmp_path: Pat
     assert without_scalings == [f"PARAMETRISATION.{number}" for number in (1, 2, 3, 5)]
     paths = Parametrisation().artefacts("parametrisation", results, tmp_path)
     assert all(path.stat().st_size > 100 for path in paths)
-    assert [path.suffix for path in paths] == [".csv", ".json", ".png", ".pdf"]
+    assert [path.suffix for path in paths] == [".csv", ".json", ".png", ".pdf", ".svg"]
 
 
 def test_cells_follow_the_options() -> None:

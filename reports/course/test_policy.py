@@ -333,7 +333,7 @@ def test_the_entries_follow_from_measured_records_and_flip_with_them(single: Rec
     assert verdicts["POLICY.4"] == ACTIVE
     paths = experiment.artefacts("policy", measured, tmp_path)
     assert [path.name for path in paths] == [
-        "policy_results.csv", "policy_summary.json", "policy_figure.png", "policy_figure.pdf",
+        "policy_results.csv", "policy_summary.json", "policy_figure.png", "policy_figure.pdf", "policy_figure.svg",
     ]  # fmt: skip
     assert all(path.stat().st_size > 0 for path in paths)
     for row in measured[3][1]["rows"]:

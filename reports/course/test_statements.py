@@ -207,7 +207,7 @@ def test_every_statement_reaches_the_ledger_with_its_verdict_and_the_artefacts_a
     assert [entry.verdict for entry in entries] == [verdict(statement) for statement in STATEMENTS]
     assert all("{" not in entry.as_published + entry.as_it_should_be for entry in entries)
     names = {path.name for path in course.artefacts("course", found, tmp_path)}
-    assert names == {"course_results.csv", "course_summary.json", "course_figure.png", "course_figure.pdf"}
+    assert names == {"course_results.csv", "course_summary.json", "course_figure.png", "course_figure.pdf", "course_figure.svg"}
     assert all((tmp_path / name).stat().st_size > 1000 for name in names)
     assert sum(json.loads((tmp_path / "course_summary.json").read_text())["verdicts"].values()) == len(STATEMENTS)
 

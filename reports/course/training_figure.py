@@ -9,6 +9,7 @@ from fishergauge.reports.course.training_runs import METHODS, MODELS
 from fishergauge.reports.course.training_tables import TUNED_BY
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.panels import COLOURS, draw_grid
 
 COLOUR = dict(zip(METHODS, (COLOURS[1], COLOURS[2], COLOURS[0]), strict=True))
@@ -23,7 +24,7 @@ def draw_training(results: Results, out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``training_figure.png`` and ``training_figure.pdf``.
+        The paths of ``training_figure`` as PNG, PDF and SVG.
     """
     pandas = require("pandas")
     runs = pandas.DataFrame([row for cell, record in results if cell.protocol != "timed" for row in record["rows"]])
@@ -55,7 +56,7 @@ def draw_training(results: Results, out: Path) -> list[Path]:
                     ("equal epochs", "epoch", "test_loss"),
                 )
             ]
-    return draw_grid(panels, [out / "training_figure.png", out / "training_figure.pdf"], columns=3)
+    return draw_grid(panels, figure_paths(out / "training_figure"), columns=3)
 
 
 def _curves(axis: Any, runs: Any, chosen: Any, of: str, score: str, model: str) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fishergauge.reports.cell import Cell, Record
 from fishergauge.reports.experiment import Results
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.gauss_newton.jacobian_claims import jacobian_entries
 from fishergauge.reports.gauss_newton.jacobian_figure import draw_jacobian
 from fishergauge.reports.gauss_newton.jacobian_measurements import times_record
@@ -40,7 +41,7 @@ class Jacobian:
             write_csv(rows, out / "jacobian_results.csv"),
             write_json({"experiment": self.name, "title": self.title, **summary_of(rows)}, out / "jacobian_summary.json"),
         ]
-        return paths + draw_jacobian(rows, [out / "jacobian_figure.png", out / "jacobian_figure.pdf"])
+        return paths + draw_jacobian(rows, figure_paths(out / "jacobian_figure"))
 
     def entries(self, data: str, results: Results) -> list[LedgerEntry]:
         return jacobian_entries(self.name, results)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import save_figure
 from fishergauge.reports.gauss_newton.jacobian_tables import OURS, PUBLISHED, PUBLISHED_SAMPLES, Row, times
 
 STYLE = {  # colour and marker
@@ -51,8 +52,7 @@ def draw_jacobian(rows: list[Row], paths: Sequence[Path]) -> list[Path]:
             axis.spines[["top", "right"]].set_visible(False)
         handles, labels = line.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower right", ncols=6, frameon=False)
-        for path in paths:
-            figure.savefig(path, dpi=200, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+        save_figure(figure, paths, dpi=200)
     return list(paths)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.gauss_newton.nonlinear_field import grid_points
 from fishergauge.reports.gauss_newton.relu_model import ReluMoments, relu_data
 from fishergauge.reports.panels import draw_grid
@@ -24,7 +25,7 @@ def draw_nonlinear(results: Results, out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``nonlinear_figure.png`` and ``nonlinear_figure.pdf``; none where there is nothing to draw.
+        The paths of ``nonlinear_figure`` as PNG, PDF and SVG; none where there is nothing to draw.
     """
     by_study: dict[str, list[dict[str, Any]]] = {"field": [], "relu": [], "network": []}
     for cell, record in results:
@@ -38,7 +39,7 @@ def draw_nonlinear(results: Results, out: Path) -> list[Path]:
             partial(_losses, records=by_study["network"]),
             partial(_coverage, records=by_study["network"]),
         ]
-    return draw_grid(panels, [out / "nonlinear_figure.png", out / "nonlinear_figure.pdf"])
+    return draw_grid(panels, figure_paths(out / "nonlinear_figure"))
 
 
 def _field(axis: Any, record: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fishergauge.reports.experiment import Results
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.gauss_newton.log_normal_regression import published_data
 from fishergauge.reports.gauss_newton.over_parametrised_regression import FEATURES
 from fishergauge.reports.panels import draw_panels
@@ -25,7 +26,7 @@ def draw_posterior(results: Results, out: Path) -> list[Path]:
         out: an existing folder.
 
     Returns:
-        The paths of ``posterior_figure.png`` and ``posterior_figure.pdf``.
+        The paths of ``posterior_figure`` as PNG, PDF and SVG.
     """
     by_study: dict[str, list[dict[str, Any]]] = {"axes": [], "split": []}
     for cell, record in results:
@@ -35,7 +36,7 @@ def draw_posterior(results: Results, out: Path) -> list[Path]:
         panels += [partial(_ellipses, record=by_study["axes"][0]), partial(_lines, record=by_study["axes"][0])]
     if by_study["split"]:
         panels += [partial(_functions, curves=by_study["split"][0]["curves"]), partial(_dimensions, records=by_study["split"])]
-    return draw_panels(panels, [out / "posterior_figure.png", out / "posterior_figure.pdf"])
+    return draw_panels(panels, figure_paths(out / "posterior_figure"))
 
 
 def _ellipses(axis: Any, record: dict[str, Any]) -> None:

@@ -299,6 +299,6 @@ def test_records_say_what_was_timed(results: list[tuple[Cell, Record]]) -> None:
 def test_artefacts(results: list[tuple[Cell, Record]], tmp_path: Path) -> None:
     paths = Jacobian().artefacts("jacobian", results, tmp_path)
     assert [path.name for path in paths] == [
-        f"jacobian_{n}" for n in ("results.csv", "summary.json", "figure.png", "figure.pdf")
+        f"jacobian_{n}" for n in ("results.csv", "summary.json", "figure.png", "figure.pdf", "figure.svg")
     ]
     assert all(path.stat().st_size > 1000 for path in paths)

@@ -193,7 +193,7 @@ def test_medians_quantiles_and_slopes() -> None:
 
 def test_artefacts(results: list[tuple[Cell, Record]], tmp_path: Path) -> None:
     paths = VectorField().artefacts("vector-field", results, tmp_path)
-    names = ("results.csv", "grid.csv", "samples.csv", "summary.json", "figure.png", "figure.pdf")
+    names = ("results.csv", "grid.csv", "samples.csv", "summary.json", "figure.png", "figure.pdf", "figure.svg")
     assert [path.name for path in paths] == [f"vector_field_{name}" for name in names]
     assert all(path.stat().st_size > 1000 for path in paths)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from fishergauge.reports.cell import Cell, Record
 from fishergauge.reports.experiment import Results
+from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.gauss_newton.log_normal_regression import PUBLISHED_SEED
 from fishergauge.reports.gauss_newton.vector_field_claims import vector_field_entries
 from fishergauge.reports.gauss_newton.vector_field_figure import draw_vector_field
@@ -60,4 +61,4 @@ class VectorField:
         return Cell(self.name, protocol, self.name, seed, tuple(settings.items()))
 
     def _figure(self, found: Found, out: Path) -> list[Path]:
-        return draw_vector_field(found, [out / "vector_field_figure.png", out / "vector_field_figure.pdf"])
+        return draw_vector_field(found, figure_paths(out / "vector_field_figure"))

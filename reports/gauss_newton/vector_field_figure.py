@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fishergauge.reports.extras import require
+from fishergauge.reports.figure_files import save_figure
 from fishergauge.reports.gauss_newton.vector_field_paths import METHODS
 from fishergauge.reports.gauss_newton.vector_field_tables import Found, column, distances_by_count
 
@@ -47,8 +48,7 @@ def draw_vector_field(found: Found, paths: Sequence[Path]) -> list[Path]:
             axis.set_title(f"({letter})", loc="left", fontweight="bold")
         for axis in axes[3:]:
             axis.spines[["top", "right"]].set_visible(False)
-        for path in paths:
-            figure.savefig(path, dpi=200, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+        save_figure(figure, paths, dpi=200)
     return list(paths)
 
 

@@ -1,0 +1,77 @@
+"""``fishergauge conformance``: the kit on many subjects, for the report."""
+
+import argparse
+import shlex
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fishergauge.reports.conformance_options import ConformanceOptions
+from fishergauge.reports.conformance_run import run_conformance
+from fishergauge.reports.run_options import SUBJECT_HELP, available_cores, natural, positive
+from fishergauge.reports.usage import answer, make_folder
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+EXPECTED = "fishergauge.toml"
+EPILOG = """\
+exit code: 0 if nothing is red; 1 if something is, or a subject could not be checked; 2 if the options are wrong; 3 if a claim
+was not executed on any problem. Finished subjects are kept in the folder: the same command goes on from them"""
+
+
+def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "conformance",
+        help="check many subjects, or the reference quantities, into a folder from which the report is made",
+        description="Check subjects on the problems of the catalogue, each in a process of its own, and keep all records.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "subjects", nargs="*", metavar="SUBJECT", help=f"{SUBJECT_HELP} (default: quantities of fishergauge.reference)"
+    )
+    group = parser.add_argument_group("what is checked")
+    group.add_argument("--quick", action="store_true", help="a covering subset of the problems")
+    group.add_argument("--problems", default="*", metavar="GLOB", help="only these problems; a comma separates patterns")
+    group.add_argument("--claims", default="*", metavar="GLOB", help="only these claims, by id or name")
+    group.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="default: float64")
+    group.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    group.add_argument("--seed", type=natural, default=0, metavar="N", help="of data, parameters and draws (default: 0)")
+    group.add_argument(
+        "--problem-file", action="append", default=[], metavar="FILE", help="a Python file with problems of yours"
+    )
+    group.add_argument("--expected", type=Path, metavar="FILE", help="expected failures (default: fishergauge.toml)")
+    group = parser.add_argument_group("how")
+    group.add_argument("-j", "--jobs", type=positive, metavar="N", help="processes at the same time (default: one a core)")
+    group.add_argument("--limit", type=positive, default=10, metavar="SECONDS", help="allowed to one call (default: 10)")
+    group.add_argument("--fresh", action="store_true", help="check everything anew, also what is finished")
+    group.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default: out)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns its exit code."""
+    return answer(lambda: _conformance(options))
+
+
+def _conformance(options: argparse.Namespace) -> int:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is finished is written, and all processes end
+    make_folder(options.out)
+    expected = options.expected or (Path(EXPECTED) if Path(EXPECTED).exists() else "")
+    asked = ConformanceOptions(
+        options.quick,
+        options.problems,
+        options.claims,
+        options.dtype,
+        options.device,
+        options.seed,
+        tuple(options.problem_file),
+        float(options.limit),
+        str(expected),
+        options.jobs or available_cores(),
+    )
+    return run_conformance(options.subjects, options.out, asked, shlex.join(["fishergauge", *options.given]), options.fresh)

@@ -1,0 +1,56 @@
+"""What a conformance run is asked to do: plain values, so that they can be handed to another process."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ConformanceOptions:
+    """The options of ``fishergauge check`` for a run on several subjects.
+
+    Args:
+        quick: a covering subset of the problems.
+        problems: globs of names, separated by commas.
+        claims: globs of ids or names, separated by commas.
+        dtype: ``"float64"`` or ``"float32"``.
+        device: ``"cpu"``, ``"cuda"``, ...
+        seed: of data, parameters and draws.
+        problem_files: Python files with further problems.
+        limit: seconds that one call of a subject may take.
+        expected: a file with expected failures of the user's subjects; empty for none.
+        jobs: number of processes.
+    """
+
+    quick: bool = False
+    problems: str = "*"
+    claims: str = "*"
+    dtype: str = "float64"
+    device: str = "cpu"
+    seed: int = 0
+    problem_files: tuple[str, ...] = ()
+    limit: float = 10.0
+    expected: str = ""
+    jobs: int = 1
+
+    @property
+    def selection(self) -> dict[str, Any]:
+        """What determines the checks and their verdicts, files by name; the number of processes does not."""
+        return {name: value for name, value in asdict(self).items() if name not in ("jobs", "expected")}
+
+    def of_check(self, spec: str) -> argparse.Namespace:
+        """The same as ``fishergauge check`` has it.
+
+        Args:
+            spec: the subject as typed.
+        """
+        files = [Path(file) for file in self.problem_files]
+        return argparse.Namespace(subject=spec, problem_file=files, **asdict(self))
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> "ConformanceOptions":
+        """The options from what ``dataclasses.asdict`` and JSON have made of them."""
+        values = {item.name: content[item.name] for item in fields(cls) if item.name in content}
+        return cls(**{**values, "problem_files": tuple(values.get("problem_files", ()))})

@@ -1,0 +1,63 @@
+"""The records of a conformance run, read so that a damaged line costs nothing but itself."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fishergauge.reports.page.part import Gap
+
+NAME = "conformance/records.jsonl"
+TEXTS = ("subject", "claim", "problem", "dtype", "verdict")
+WHAT = "checks of subjects"
+
+
+def read_checks(out: Path, command: str) -> tuple[list[dict[str, Any]], list[Gap]]:
+    """Read the records as dictionaries.
+
+    Args:
+        out: folder of the results.
+        command: that writes them.
+
+    Returns:
+        Those that can be read, in their order; and gaps that name file, cause and remedy.
+    """
+    from fishergauge.suites.record import SCHEMA, VERDICTS
+
+    try:
+        text = (out / NAME).read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return [], [Gap(WHAT, f"{NAME} is not there.", command)]
+    except OSError as error:
+        return [], [Gap(WHAT, f"{NAME} cannot be read: {error.strerror or type(error).__name__}.", command)]
+    found, damaged, foreign = [], 0, set()
+    for line in _lines(text):
+        if line is not None and line.get("schema") != SCHEMA:
+            foreign.add(repr(line.get("schema")))
+        elif line is None or not all(isinstance(line.get(name), str) for name in TEXTS) or line["verdict"] not in VERDICTS:
+            damaged += 1
+        else:
+            found.append(line)
+    gaps = []
+    if damaged:
+        gaps.append(Gap(WHAT, f"{NAME} is damaged: {damaged} of its lines cannot be read. Run the command again.", command))
+    if foreign:
+        said = f"{NAME} holds lines of schema {', '.join(sorted(foreign))}, and this version of fishergauge reads {SCHEMA}."
+        gaps.append(Gap(WHAT, f"{said} Run the command again.", command))
+    return found, gaps
+
+
+def _lines(text: str) -> Iterator[dict[str, Any] | None]:
+    """Each line as an object; None for one that is none."""
+    for line in text.split("\n"):
+        if line.strip():
+            try:
+                content = json.loads(line, parse_constant=_no_constant)
+            except (ValueError, RecursionError):
+                yield None
+            else:
+                yield content if isinstance(content, dict) else None
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")

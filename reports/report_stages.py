@@ -1,0 +1,123 @@
+"""The runs behind a report: which commands fill the folder of the results, and with which arguments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PARTS = ("conformance", "paper", "spectrum", "accuracy", "bench", "peers")
+"""The parts that something must be run for, in the order in which it is run."""
+OF_SUBJECTS = ("conformance", "spectrum", "accuracy", "bench")
+"""Those that say something about subjects of the user."""
+FEW_PEERS = "backpack/diag-ggn-exact,backpack/kflr,backpack/batch-grad"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a report is to be made of.
+
+    Args:
+        parts: names of :data:`PARTS`.
+        subjects: as typed.
+        problem_files: with problems of the user.
+        quick: fewer seeds, problems and sizes.
+        dtype: of the conformance part.
+        device: of the parts that can run elsewhere than on the CPU.
+        seed: of data, parameters and draws.
+        jobs: processes at the same time.
+    """
+
+    parts: tuple[str, ...] = PARTS
+    subjects: tuple[str, ...] = ()
+    problem_files: tuple[Path, ...] = ()
+    quick: bool = False
+    dtype: str = "float64"
+    device: str = "cpu"
+    seed: int = 0
+    jobs: int = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One run.
+
+    Args:
+        part: of the report that shows it.
+        arguments: of the program ``fishergauge``, without the folder of the results.
+        folder: of its results, below that of the report; empty for the same.
+        artefact: the file, relative to the folder of the report, that is there when it has finished.
+        resume: further arguments with which it goes on after an interruption.
+        anew: further arguments with which it forgets what it has kept.
+        forgotten: files and folders, relative to the folder of the report, in which it keeps what it need not compute again.
+        ours: whether nothing of the user's determines its result, so that a finished run need not be repeated.
+        found: whether an artefact that another command wrote into the folder is shown as it is: longer runs of their own.
+    """
+
+    part: str
+    arguments: tuple[str, ...]
+    artefact: str
+    folder: str = ""
+    resume: tuple[str, ...] = ()
+    anew: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
+    ours: bool = True
+    found: bool = False
+
+
+def stages(asked: Asked) -> list[Stage]:
+    """The runs of a report, in order.
+
+    Args:
+        asked: what it is made of.
+
+    Returns:
+        One run for each part.
+    """
+    quick = ("--quick",) if asked.quick else ()
+    jobs, device = ("--jobs", str(asked.jobs)), ("--device", asked.device)
+    subject = ("--subject", *asked.subjects) if asked.subjects else ()
+    ours = not asked.subjects
+    table = {
+        "conformance": Stage("conformance", _conformance(asked), "conformance/subjects.json", anew=("--fresh",), ours=ours),
+        "paper": Stage("paper", ("reproduce", "all", *quick, *device, *jobs), "claims.json", forgotten=("cells.jsonl",)),
+        "spectrum": Stage(
+            "spectrum", ("spectrum", "--quick", *subject, *_seed(asked), *jobs), "spectrum.json", ours=ours, found=True
+        ),
+        "accuracy": Stage(
+            "accuracy", ("accuracy", *quick, *subject, *_seed(asked)), "accuracy/accuracy.json", "accuracy", ours=ours
+        ),
+        "bench": Stage(
+            "bench",
+            ("bench", *_bench(asked), *subject, *device),
+            "bench/bench.md",
+            "bench",
+            resume=("--resume",),
+            ours=ours,
+            found=True,
+        ),
+        "peers": Stage(
+            "peers", ("peers", *_peers(asked), *jobs), "peers/peers.json", "peers", forgotten=("peers/records",), found=True
+        ),
+    }
+    return [table[part] for part in PARTS if part in asked.parts]
+
+
+def _conformance(asked: Asked) -> tuple[str, ...]:
+    """The arguments of the runs of the kit."""
+    files = [part for file in asked.problem_files for part in ("--problem-file", str(file))]
+    quick = ["--quick"] if asked.quick else []
+    place = ["--dtype", asked.dtype, "--device", asked.device, *_seed(asked), "--jobs", str(asked.jobs)]
+    return ("conformance", *asked.subjects, *files, *quick, *place)
+
+
+def _seed(asked: Asked) -> Sequence[str]:
+    return ("--seed", str(asked.seed)) if asked.seed else ()
+
+
+def _bench(asked: Asked) -> Sequence[str]:
+    """Small sizes, beside other libraries where no subject is asked for; a quick report counts and does not time."""
+    return ("--quick", "--no-peers", *(("--no-time",) if asked.quick else ("--scaling",)))
+
+
+def _peers(asked: Asked) -> Sequence[str]:
+    """BackPACK, which is always there; the other libraries are a run of its own."""
+    return ("--only", FEW_PEERS if asked.quick else "backpack", "--quick")
