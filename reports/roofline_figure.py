@@ -33,7 +33,7 @@ TARGETS = (
     ("kfac", "factors", "wide"),
     ("ggn", "product", "wide"),
 )
-COLUMNS, MOST = 3, 6
+COLUMNS, MOST = 2, 6
 PANEL = (5.6, 4.0)  # inches
 
 

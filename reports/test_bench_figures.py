@@ -87,7 +87,7 @@ def test_what_is_wrong_untimed_of_another_machine_or_without_limit_is_not_drawn(
 @pytest.mark.parametrize("count", [1, 3, 4, 5])
 def test_no_empty_panel_is_shown(count: int) -> None:
     figure = roofline_figure.made_figure([(Panel("ggn", "dense", f"mlp-{i}"), [RECORD]) for i in range(count)], LIMITS)
-    assert [axis.axison for axis in figure.axes] == [True] * count + [False] * (-count % min(count, 3))
+    assert [axis.axison for axis in figure.axes] == [True] * count + [False] * (-count % min(count, 2))
 
 
 def test_two_variants_of_a_library_share_a_colour_and_differ_in_filling() -> None:

@@ -76,15 +76,13 @@ def collect(out: Path) -> Part:
 
 
 def _not_run(libraries: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> list[Gap]:
-    """Libraries, and quantities, of which the run says nothing."""
+    """Libraries that the run was asked for in vain, and quantities of which it says nothing. What it was not asked for is no gap."""
     gaps = []
-    for state, why, remedy in (
-        ("not installed", "Not installed here; what the ledger knows is shown.", "pip install '.[peers]'"),
-        ("not run", "Left out of this run; what the ledger knows is shown.", "fishergauge peers --only {names}"),
-    ):
-        names = [row["library"] for row in libraries if row["state"] == state]
-        if names:
-            gaps.append(Gap("a run of " + ", ".join(names), why, remedy.format(names=",".join(names))))
+    asked = mapping(run.get("missing"))
+    names = [row["library"] for row in libraries if row["library"] in asked]
+    if names:
+        why = "Asked for, but not installed; what the ledger knows is shown."
+        gaps.append(Gap("a run of " + ", ".join(names), why, "pip install '.[peers]'"))
     empty = [str(mapping(one).get("name")) for one in listed(run.get("quantities")) if not mapping(one).get("claims")]
     if empty:
         why = f"Of {some(empty, 10)} there is no check: a run did not come to its end, or the options left nothing."
@@ -122,7 +120,9 @@ def _summary(data: Mapping[str, Any]) -> str:
     wrong = sum(sum(row["wrong"].values()) for row in ran)
     said = f"{wrong} contradict it" if wrong else "none contradicts it"
     names = ", ".join(row["library"] for row in ran)
+    left = len(every) - len(ran)
+    rest = f" The others were left out; {COMMAND} runs them." if left else ""
     return (
-        f"{head} Run for this page: {names}. Of {executed:,} checks executed {held:,} hold and {expected:,} are red as the "
+        f"{head} Run for this page: {names}.{rest} Of {executed:,} checks executed {held:,} hold and {expected:,} are red as the "
         f"ledger says; {said}. {refused:,} more were refused by the libraries, which is no defect."
     )

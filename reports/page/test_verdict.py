@@ -20,21 +20,32 @@ def document(*subjects: tuple[str, dict[str, int]], cells: Any = (), red: int = 
 def test_a_green_report_says_so_with_its_counts() -> None:
     green = document(("reference", {"holds": 3000, "expected": 2}), ("yours", {"holds": 100, "unsupported": 7}))
     assert headline(green) == (
-        "Nothing is red: 3,100 of 3,109 checks of 2 subjects hold, 2 fail as declared, 7 are refused as unsupported."
+        "Nothing is red: 3,100 of 3,109 checks of s1 and of 1 reference quantity hold, 2 fail as declared, 7 are refused as "
+        "unsupported."
     )
     assert tone(green) == "green"
 
 
+def test_few_subjects_are_named_and_many_are_counted() -> None:
+    three = [("yours", {"holds": 1})] * 3
+    assert "3 of 3 checks of s0, s1 and s2 hold" in headline(document(*three))
+    many = document(*three, three[0], *[("reference", {"unsupported": 1})] * 2)
+    assert "4 of 6 checks of 4 subjects and of 2 reference quantities hold" in headline(many)
+    assert headline(document(("yours", {"holds": 1, "expected": 1}))).endswith(
+        "1 of 2 checks of s0 holds, 1 fails as declared."
+    )
+
+
 def test_a_red_report_counts_what_is_red_first() -> None:
     one = document(("yours", {"holds": 5, "violated": 4, "error": 1}), red=1)
-    assert headline(one) == "1 result is red: 5 of 10 checks of 1 subject hold, 4 are violated, 1 are in error."
+    assert headline(one) == "1 result is red: 5 of 10 checks of s0 hold, 4 are violated, 1 is in error."
     assert tone(one) == "red"
 
 
 def test_failures_of_libraries_are_findings_and_not_red() -> None:
     found = document(("reference", {"holds": 2}), ("library", {"violated": 3, "error": 1, "expected": 5, "holds": 6}))
     assert headline(found) == (
-        "Nothing is red: 2 of 2 checks of 1 subject hold; of 15 checks of 1 quantity of other libraries 5 fail as the ledger "
+        "Nothing is red: 2 of 2 checks of 1 reference quantity hold; of 15 checks of 1 quantity of other libraries 5 fail as the ledger "
         "of findings says, and 4 contradict it."
     )
     assert counts(found, own=False) == {"error": 1, "violated": 3, "expected": 5, "holds": 6}
@@ -46,7 +57,7 @@ def test_failures_of_libraries_are_findings_and_not_red() -> None:
 def test_vacuous_claims_are_said() -> None:
     one = document(("yours", {"holds": 2}))
     one.parts[0].data["subjects"][0]["vacuous"] = {"T4": "refused", "T5": "refused"}
-    assert headline(one) == "Nothing is red: 2 of 2 checks of 1 subject hold; 2 claims were examined on no problem."
+    assert headline(one) == "Nothing is red: 2 of 2 checks of s0 hold; 2 claims were examined on no problem."
 
 
 def test_without_checks_there_is_no_verdict_and_nothing_is_called_green() -> None:

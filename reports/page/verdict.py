@@ -11,13 +11,15 @@ from fishergauge.suites.wording import plural
 
 _MOST = 20
 _SAID = {
-    "violated": "are violated",
-    "error": "are in error",
-    "unexpected": "hold although declared to fail",
-    "expected": "fail as declared",
-    "unsupported": "are refused as unsupported",
-    "not-claimed": "were measured for information only",
+    "violated": ("is violated", "are violated"),
+    "error": ("is in error", "are in error"),
+    "unexpected": ("holds although declared to fail", "hold although declared to fail"),
+    "expected": ("fails as declared", "fail as declared"),
+    "unsupported": ("is refused as unsupported", "are refused as unsupported"),
+    "not-claimed": ("was measured for information only", "were measured for information only"),
 }
+_NAMED = 3
+"""So many subjects of the user are named in the headline."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,16 @@ def headline(document: Document) -> str:
         >>> headline(Document("Report", ()))
         'No verdict: neither a reference quantity nor a subject of yours was checked.'
     """
-    own, subjects = counts(document), sum(bool(subject.get("counts")) for subject in _subjects(document, own=True))
+    own = counts(document)
     if not own and not document.red:
         return f"No verdict: neither a reference quantity nor a subject of yours was checked{_findings(document)}."
     red = f"{_are(document.red, 'result')} red" if document.red else "Nothing is red"
     if not own:
         return f"{red}; neither a reference quantity nor a subject of yours was checked{_findings(document)}."
     total = sum(own.values())
-    said = [f"{own[verdict]:,} {_SAID[verdict]}" for verdict in _SAID if verdict in own]
-    head = f"{red}: {own.get('holds', 0):,} of {total:,} checks of {plural(subjects, 'subject')} hold"
+    said = [f"{own[verdict]:,} {forms[own[verdict] != 1]}" for verdict, forms in _SAID.items() if verdict in own]
+    held = own.get("holds", 0)
+    head = f"{red}: {held:,} of {total:,} checks of {_checked(document)} {'holds' if held == 1 else 'hold'}"
     return ", ".join([head, *said]) + _vacuous(document) + _findings(document) + "."
 
 
@@ -104,6 +107,17 @@ def red_lines(document: Document) -> list[RedLine]:
         if (more := part.red - len(part.reds)) > 0:
             lines.append(RedLine(part.title, f"{more} more" if part.reds else f"{_are(more, 'result')} red", part.name))
     return lines
+
+
+def _checked(document: Document) -> str:
+    """Who was checked: subjects of the user by name where they are few, reference quantities by number."""
+    checked = [subject for subject in _subjects(document, own=True) if subject.get("counts")]
+    yours = [str(subject["name"]) for subject in checked if subject["origin"] == "yours"]
+    reference = len(checked) - len(yours)
+    named = " and ".join(filter(None, (", ".join(yours[:-1]), *yours[-1:])))
+    who = [named if len(yours) <= _NAMED else f"{len(yours)} subjects"] if yours else []
+    kind = "reference quantity" if reference == 1 else "reference quantities"
+    return " and of ".join([*who, *([f"{reference} {kind}"] if reference else [])])
 
 
 def _subjects(document: Document, own: bool) -> list[dict[str, Any]]:
