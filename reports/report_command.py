@@ -143,8 +143,10 @@ def _runs(options: argparse.Namespace, asked: Asked) -> "list[StageRun]":
         if name in names:
             raise UsageError(f"--subject {text} and {names[name]} have one name, {name!r}; give each subject a name of its own")
         names[name] = text
+    at_once = 2 if asked.quick and asked.jobs > 1 else 1  # nothing is timed in a quick report
+    shared = replace(asked, jobs=max(asked.jobs // at_once, 1))
     try:
-        return run_stages(stages(asked), options.out, options.fresh, lambda line: print(line, flush=True))
+        return run_stages(stages(shared), options.out, options.fresh, lambda line: print(line, flush=True), at_once)
     except KeyboardInterrupt:
         print(f"\nfinished runs are kept in {options.out}: the same command goes on; --collect shows them", file=sys.stderr)
         raise

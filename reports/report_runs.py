@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,9 @@ STATE = "report_stages.json"
 LOGS = "logs"
 FINE = (0, 1, 3)
 """Exit codes of a run that came to its end: nothing red, something red, nothing examined."""
+PAUSE = 0.05
+"""Seconds between two looks at the processes."""
+TRACEBACK = "Traceback (most recent call last)"
 PROGRAM = "import sys; from fishergauge.reports.cli import main; sys.exit(main())"
 
 How = Literal["ran", "kept", "found"]
@@ -34,6 +39,7 @@ class StageRun:
         code: its exit code; None where it did not run now and is not known.
         last: the last line that it printed, or why it failed.
         seconds: that it took now.
+        crashed: whether it ended by an exception, for which Python has the exit code of a red run.
     """
 
     stage: Stage
@@ -41,14 +47,15 @@ class StageRun:
     code: int | None
     last: str = ""
     seconds: float = 0.0
+    crashed: bool = False
 
     @property
     def failed(self) -> bool:
         """Whether it did not come to its end."""
-        return self.code is not None and self.code not in FINE
+        return self.crashed or (self.code is not None and self.code not in FINE)
 
 
-def run_stages(stages: Sequence[Stage], out: Path, fresh: bool, say: Callable[[str], None]) -> list[StageRun]:
+def run_stages(stages: Sequence[Stage], out: Path, fresh: bool, say: Callable[[str], None], at_once: int = 1) -> list[StageRun]:
     """Run what is not finished yet.
 
     Args:
@@ -56,31 +63,40 @@ def run_stages(stages: Sequence[Stage], out: Path, fresh: bool, say: Callable[[s
         out: folder of the results, which exists.
         fresh: whether to run everything anew.
         say: prints a line.
+        at_once: how many of them at the same time; more than one only where no time is measured.
 
     Returns:
-        What became of each.
+        What became of each, in their order.
 
     Raises:
         KeyboardInterrupt: the user has had enough; what is finished is kept.
     """
-    state = State(out)
-    runs = []
-    for stage in stages:
-        kept = None if fresh else state.kept(stage)
-        if kept is not None:
-            say(f"{stage.part}: {'kept from the last report' if kept.how == 'kept' else _found(stage)}")
-            runs.append(kept)
-            continue
-        say(f"{stage.part}: fishergauge {' '.join(stage.arguments)} ...")
-        more = stage.anew if fresh or not (state.begun(stage) or stage.ours) else stage.resume if state.begun(stage) else ()
-        state.begin(stage)
-        if fresh:
-            _forget(stage, out)
-        run = _run(stage, more, out)
-        state.end(run)
-        say(f"{stage.part}: {run.last} ({run.seconds:.0f} s)")
-        runs.append(run)
-    return runs
+    state, waiting, running, done = State(out), deque(stages), list[_Running](), dict[str, StageRun]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                stage = waiting.popleft()
+                kept = None if fresh else state.kept(stage)
+                if kept is not None:
+                    say(f"{stage.part}: {'kept from the last report' if kept.how == 'kept' else _found(stage)}")
+                    done[stage.part] = kept
+                    continue
+                say(f"{stage.part}: fishergauge {' '.join(stage.arguments)} ...")
+                running.append(_begin(stage, out, fresh, state, alone=at_once == 1))
+            for one in [one for one in running if one.process.poll() is not None]:
+                running.remove(one)
+                run = one.ended()
+                state.end(run)
+                say(f"{run.stage.part}: {run.last} ({run.seconds:.0f} s)")
+                done[run.stage.part] = run
+            if running:
+                time.sleep(PAUSE)
+    except BaseException:
+        for one in running:
+            one.process.terminate()
+            one.process.wait()
+        raise
+    return [done[stage.part] for stage in stages]
 
 
 def _found(stage: Stage) -> str:
@@ -97,30 +113,47 @@ def _forget(stage: Stage, out: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _run(stage: Stage, more: Sequence[str], out: Path) -> StageRun:
-    """Run one stage; what it prints goes to files, its progress to the terminal."""
+def _begin(stage: Stage, out: Path, fresh: bool, state: "State", alone: bool) -> "_Running":
+    """Start a stage; what it prints goes to files, and its progress to the terminal if it runs alone."""
+    begun = state.begun(stage)
+    more = stage.anew if fresh or not (begun or stage.ours) else stage.resume if begun else ()
+    state.begin(stage)
+    if fresh:
+        _forget(stage, out)
     logs = out / LOGS
     logs.mkdir(exist_ok=True)
     said, errors = logs / f"{stage.part}.txt", logs / f"{stage.part}-errors.txt"
-    start = time.perf_counter()
+    threads = {} if alone else {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     with said.open("w", encoding="utf-8") as file, errors.open("w", encoding="utf-8") as beside:
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *stage.arguments, *more, "--out", str(out / stage.folder)],
             stdin=subprocess.DEVNULL,
             stdout=file,
-            stderr=None if sys.stderr.isatty() else beside,
+            stderr=None if alone and sys.stderr.isatty() else beside,
+            env={**os.environ, **threads},
         )
-        try:
-            code = process.wait()
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
-    if code in FINE:
-        last = _last(said)
-    else:
-        last = f"failed with exit code {code}: {_last(errors) or _last(said)} (all of it: {LOGS}/{stage.part}*.txt)"
-    return StageRun(stage, "ran", code, last, time.perf_counter() - start)
+    return _Running(stage, process, said, errors, time.perf_counter())
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A stage on its way."""
+
+    stage: Stage
+    process: "subprocess.Popen[bytes]"
+    said: Path
+    errors: Path
+    start: float
+
+    def ended(self) -> StageRun:
+        """What became of it."""
+        code, seconds = self.process.returncode, time.perf_counter() - self.start
+        crashed = code == 1 and TRACEBACK in self.errors.read_text(encoding="utf-8", errors="replace")
+        if code in FINE and not crashed:
+            return StageRun(self.stage, "ran", code, _last(self.said), seconds)
+        said = _last(self.errors) or _last(self.said)
+        last = f"failed with exit code {code}: {said} (all of it: {LOGS}/{self.stage.part}*.txt)"
+        return StageRun(self.stage, "ran", code, last, seconds, crashed)
 
 
 def _last(log: Path) -> str:

@@ -8,7 +8,8 @@ PARTS = ("conformance", "paper", "spectrum", "accuracy", "bench", "peers")
 """The parts that something must be run for, in the order in which it is run."""
 OF_SUBJECTS = ("conformance", "spectrum", "accuracy", "bench")
 """Those that say something about subjects of the user."""
-FEW_PEERS = "backpack/diag-ggn-exact,backpack/kflr,backpack/batch-grad"
+FEW_PEERS = "backpack/kflr"
+FEW_EXPERIMENTS = ("e1", "e2", "e3", "e4", "vector-field", "posterior", "nonlinear", "course")
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,14 @@ def stages(asked: Asked) -> list[Stage]:
     ours = not asked.subjects
     table = {
         "conformance": Stage("conformance", _conformance(asked), "conformance/subjects.json", anew=("--fresh",), ours=ours),
-        "paper": Stage("paper", ("reproduce", "all", *quick, *device, *jobs), "claims.json", forgotten=("cells.jsonl",)),
+        "paper": Stage(
+            "paper", ("reproduce", *_experiments(asked), *quick, *device, *jobs), "claims.json", forgotten=("cells.jsonl",)
+        ),
         "spectrum": Stage(
             "spectrum", ("spectrum", "--quick", *subject, *_seed(asked), *jobs), "spectrum.json", ours=ours, found=True
         ),
         "accuracy": Stage(
-            "accuracy", ("accuracy", *quick, *subject, *_seed(asked)), "accuracy/accuracy.json", "accuracy", ours=ours
+            "accuracy", ("accuracy", *quick, *subject, *_seed(asked), *jobs), "accuracy/accuracy.json", "accuracy", ours=ours
         ),
         "bench": Stage(
             "bench",
@@ -109,13 +112,18 @@ def _conformance(asked: Asked) -> tuple[str, ...]:
     return ("conformance", *asked.subjects, *files, *quick, *place)
 
 
+def _experiments(asked: Asked) -> Sequence[str]:
+    """All of them; for a quick report half of them, those of the paper on one data set."""
+    return (*FEW_EXPERIMENTS, "--data", "synthetic") if asked.quick else ("all",)
+
+
 def _seed(asked: Asked) -> Sequence[str]:
     return ("--seed", str(asked.seed)) if asked.seed else ()
 
 
 def _bench(asked: Asked) -> Sequence[str]:
-    """Small sizes, beside other libraries where no subject is asked for; a quick report counts and does not time."""
-    return ("--quick", "--no-peers", *(("--no-time",) if asked.quick else ("--scaling",)))
+    """Small sizes, beside BackPACK; a quick report counts and does not time."""
+    return ("--quick", "--no-peers", *(("--no-time", "--problems", "softmax-small") if asked.quick else ("--scaling",)))
 
 
 def _peers(asked: Asked) -> Sequence[str]:

@@ -1,10 +1,12 @@
 """The runs of a report: once each, kept as long as nothing has changed, resumed, anew on demand, and honest about failure."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,6 +151,16 @@ def test_a_crash_is_a_failure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
     assert run([stage()])[0].failed
 
 
+def test_an_exception_is_not_taken_for_a_red_run(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "artefact.json").touch()
+    monkeypatch.setattr(report_runs, "PROGRAM", "print('so far so good'); raise ValueError('no luck')")
+    (found,) = run([stage()])
+    assert found.code == 1
+    assert found.failed
+    assert "ValueError: no luck" in found.last
+    assert run([stage()])[0].how == "ran", "it is tried again"
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"stages": 3}', '{"stages": {"spectrum": 3}}'])
 def test_a_damaged_record_of_the_runs_means_that_they_run(run: Run, tmp_path: Path, damage: str) -> None:
     run([stage()])
@@ -159,20 +171,38 @@ def test_a_damaged_record_of_the_runs_means_that_they_run(run: Run, tmp_path: Pa
 
 def test_an_interruption_ends_the_run_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_runs, "PROGRAM", "import time; time.sleep(600)")
-    wait = subprocess.Popen.wait
-    ended: list[subprocess.Popen[bytes]] = []
+    started: list[subprocess.Popen[bytes]] = []
+    begin = subprocess.Popen.__init__
 
-    def interrupted(process: subprocess.Popen[bytes]) -> int:
-        if not ended:
-            ended.append(process)
-            raise KeyboardInterrupt
-        return wait(process)
+    def remembered(process: subprocess.Popen[bytes], *arguments: Any, **options: Any) -> None:
+        begin(process, *arguments, **options)
+        started.append(process)
 
-    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", remembered)
+    monkeypatch.setattr(report_runs.time, "sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_stages([stage()], tmp_path, False, lambda line: None)
-    assert ended[0].returncode, "it was ended, and did not sleep to its end"
+        run_stages([stage(), stage("bench")], tmp_path, False, lambda line: None, 2)
+    assert [process.returncode for process in started] == [-signal.SIGTERM] * 2, (
+        "they were ended, and did not sleep to their end"
+    )
     assert State(tmp_path).begun(stage())
+
+
+def test_runs_at_the_same_time_are_reported_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    meet = (  # each waits for the file of the other: they end only if they run at the same time
+        "import pathlib, sys, time; mine, other = sys.argv[1], {'spectrum': 'bench', 'bench': 'spectrum'}[sys.argv[1]]\n"
+        "folder = pathlib.Path(sys.argv[-1]); (folder / mine).touch()\n"
+        "end = time.monotonic() + 60\n"
+        "while not (folder / other).exists() and time.monotonic() < end: time.sleep(0.01)\n"
+        "(folder / 'artefact.json').touch(); sys.exit(0 if (folder / other).exists() else 2)"
+    )
+    monkeypatch.setattr(report_runs, "PROGRAM", meet)
+    runs = run_stages([stage("spectrum"), stage("bench")], tmp_path, False, lambda line: None, 2)
+    assert [run.stage.part for run in runs] == ["spectrum", "bench"]
+    assert [run.code for run in runs] == [0, 0]
 
 
 def test_fresh_removes_what_a_command_would_go_on_from(run: Run, tmp_path: Path) -> None:
