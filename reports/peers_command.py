@@ -219,12 +219,12 @@ def _say(cells: "Sequence[Cell]", failed: "Sequence[Ran]") -> None:
 
 def _line(cells: "Sequence[Cell]", ran: "Sequence[Ran]", seconds: float) -> str:
     from fishergauge.reports.peers_tables import summary
-    from fishergauge.suites.wording import plural
 
     subjects = len({one.task.subject for one in ran})
     kept = sum(one.kept for one in ran)
     again = f", {kept} of {len(ran)} runs kept from before" if kept else ""
-    return f"{plural(subjects, 'quantity')}, {len(cells)} cells: {summary(cells)}; {seconds:.0f} s{again}"
+    head = f"{subjects} {'quantity' if subjects == 1 else 'quantities'}, {len(cells)} cells"
+    return f"{head}: {summary(cells)}; {seconds:.0f} s{again}"
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fishergauge.reports.page.matrix import OWN, VERDICTS
 
-ROOM = 220_000
+ROOM = 160_000
 """Characters that the packed cells may take; beyond, the least interesting details of libraries are left out."""
 _LEFT_OUT = ((), ("others",), ("others", "not-claimed", "unsupported"), ("others", "not-claimed", "unsupported", "holds"))
 _KIND = ("dtype", "verdict", "formula", "reason", "witness", "nearest", "again", "finding", "measured_reason")

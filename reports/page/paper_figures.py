@@ -10,7 +10,7 @@ from fishergauge.reports.page.part import Figure, Gap
 from fishergauge.reports.targets import PAPER, TARGETS
 from fishergauge.suites.wording import plural, some
 
-BUDGET = 300_000
+BUDGET = 220_000
 """Bytes of all figures of this part together; what is beyond is linked."""
 
 TIMED = ("jacobian", "efficiency", "training")

@@ -76,7 +76,7 @@ def collect(out: Path) -> Part:
 
 
 def _not_run(libraries: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> list[Gap]:
-    """Libraries that the run was asked for in vain, and quantities of which it says nothing. What it was not asked for is no gap."""
+    """Libraries that the run was asked for in vain, and quantities of which it says nothing; others are no gap."""
     gaps = []
     asked = mapping(run.get("missing"))
     names = [row["library"] for row in libraries if row["library"] in asked]
@@ -123,6 +123,6 @@ def _summary(data: Mapping[str, Any]) -> str:
     left = len(every) - len(ran)
     rest = f" The others were left out; {COMMAND} runs them." if left else ""
     return (
-        f"{head} Run for this page: {names}.{rest} Of {executed:,} checks executed {held:,} hold and {expected:,} are red as the "
-        f"ledger says; {said}. {refused:,} more were refused by the libraries, which is no defect."
+        f"{head} Run for this page: {names}.{rest} Of {executed:,} checks executed {held:,} hold and {expected:,} are red as "
+        f"the ledger says; {said}. {refused:,} more were refused by the libraries, which is no defect."
     )

@@ -20,14 +20,18 @@ from fishergauge.reports.page.verdict import headline, red_lines, tone
 from fishergauge.suites.wording import number as digits
 
 TEMPLATES = Path(__file__).parent / "templates"
+LIMIT = 1_480_000
+"""Bytes of a page, so that it stays below 1.5 MB."""
+LEFT_OUT = "The page has no room for this figure; it is in its file."
 
 
-def render_html(document: Document, out: Path) -> str:
+def render_html(document: Document, out: Path, limit: int = LIMIT) -> str:
     """The page: one file that needs no other and no network.
 
     Args:
         document: the report.
         out: folder of the results, where the figures lie.
+        limit: bytes; figures for which there is no room are only linked.
 
     Returns:
         HTML.
@@ -35,9 +39,11 @@ def render_html(document: Document, out: Path) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    environment = _environment(escape=True)
-    environment.filters["svg"] = lambda figure: _svg(figure, out)
-    return str(environment.get_template("index.html").render(document=document))
+    environment, figures = _environment(escape=True), _Figures(out)
+    environment.filters["svg"] = figures
+    template = environment.get_template("index.html")
+    figures.room = limit - len(template.render(document=document).encode())
+    return str(template.render(document=document))
 
 
 def render_markdown(document: Document) -> str:
@@ -96,12 +102,24 @@ def _digest(text: str) -> str:
     return b64encode(sha256(text.encode()).digest()).decode()
 
 
-def _svg(figure: Figure, out: Path) -> Any:
-    """A figure as inline SVG, or a line that says why it is not there."""
-    try:
-        return _safe(inline_svg((out / figure.path).read_text(encoding="utf-8"), figure.name))
-    except (FigureError, OSError, UnicodeError) as error:
-        return f"The figure cannot be shown: {type(error).__name__}: {figure.path}"
+class _Figures:
+    """Figures as inline SVG, in the order of the page, as long as there is room."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.room = 0
+
+    def __call__(self, figure: Figure) -> Any:
+        """The figure, or a line that says why it is not there."""
+        try:
+            text = inline_svg((self.out / figure.path).read_text(encoding="utf-8"), figure.name)
+        except (FigureError, OSError, UnicodeError) as error:
+            return f"The figure cannot be shown: {type(error).__name__}: {figure.path}"
+        size = len(text.encode())
+        if size > self.room:
+            return LEFT_OUT
+        self.room -= size
+        return _safe(text)
 
 
 def number(value: Any) -> str:

@@ -16,8 +16,8 @@ from fishergauge.reports.page.collecting import ORDER
 from fishergauge.reports.page.document import Document
 from fishergauge.reports.page.example_document import HOSTILE, example_document, large_document
 from fishergauge.reports.page.matrix import cell_anchor
-from fishergauge.reports.page.part import Gap, Part, missing
-from fishergauge.reports.page.rendering import TEMPLATES, embedded, render_html, render_markdown
+from fishergauge.reports.page.part import Figure, Gap, Part, missing
+from fishergauge.reports.page.rendering import LEFT_OUT, TEMPLATES, embedded, render_html, render_markdown
 
 pytest.importorskip("jinja2")
 
@@ -266,3 +266,22 @@ def test_links_of_files_are_relative_paths(tmp_path: Path) -> None:
 def test_every_part_has_both_templates(name: str) -> None:
     assert (TEMPLATES / "parts" / f"{name}.html").is_file()
     assert (TEMPLATES / "parts" / f"{name}.md").is_file()
+
+
+def test_figures_for_which_there_is_no_room_are_linked(tmp_path: Path) -> None:
+    text = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0L{0} 9"/></svg>'
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.svg").write_text(text.format(name.index("o")), encoding="utf-8")
+    figures = tuple(Figure(name, name.title(), "A line.", f"{name}.svg") for name in ("one", "two"))
+    document = example_document()
+    paper = document.part("paper")
+    assert paper is not None
+    drawn = replace(document, parts=(replace(paper, figures=figures, data={**paper.data, "linked": []}),))
+    full = render_html(drawn, tmp_path)
+    sizes = [full.count("<svg"), len(full.encode())]
+    assert sizes[0] == 2
+    assert LEFT_OUT not in full
+    tight = render_html(drawn, tmp_path, limit=sizes[1] - 1)
+    assert (tight.count("<svg"), tight.count(LEFT_OUT)) == (1, 1)
+    assert len(tight.encode()) < sizes[1]
+    assert render_html(drawn, tmp_path, limit=0).count(LEFT_OUT) == 2

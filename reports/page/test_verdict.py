@@ -45,8 +45,8 @@ def test_a_red_report_counts_what_is_red_first() -> None:
 def test_failures_of_libraries_are_findings_and_not_red() -> None:
     found = document(("reference", {"holds": 2}), ("library", {"violated": 3, "error": 1, "expected": 5, "holds": 6}))
     assert headline(found) == (
-        "Nothing is red: 2 of 2 checks of 1 reference quantity hold; of 15 checks of 1 quantity of other libraries 5 fail as the ledger "
-        "of findings says, and 4 contradict it."
+        "Nothing is red: 2 of 2 checks of 1 reference quantity hold; of 15 checks of 1 quantity of other libraries 5 fail as "
+        "the ledger of findings says, and 4 contradict it."
     )
     assert counts(found, own=False) == {"error": 1, "violated": 3, "expected": 5, "holds": 6}
     assert headline(document(("library", {"holds": 1}))).endswith(
