@@ -29,10 +29,10 @@ class Chosen:
 
 PROBLEMS: Mapping[str, Chosen] = MappingProxyType(
     {
-        "softmax-medium": Chosen(
-            "softmax regression, 16 inputs, 10 classes, 2000 samples",
-            "one layer at the paper's size: what is lost is lost inside a layer",
-            BENCHES["softmax-medium"].problem,
+        "softmax-small": Chosen(
+            "softmax regression, 8 inputs, 5 classes, 500 samples",
+            "one layer: what is lost is lost inside it",
+            BENCHES["softmax-small"].problem,
             quick=True,
         ),
         "mlp-small": Chosen(

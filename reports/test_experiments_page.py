@@ -17,7 +17,7 @@ def page(request: pytest.FixtureRequest) -> str:
 
 def _rows(page: str) -> dict[str, str]:
     """Name and question of each row of the tables of experiments."""
-    sections = page.split("\n## ")[1:]
+    sections = [section for section in page.split("\n## ")[1:] if section.startswith("Experiments")]
     return dict(re.findall(r"^\| ([a-z][\w-]*) \| ([^|]+?) \|", "\n".join(sections), flags=re.MULTILINE) or [("", "")])
 
 

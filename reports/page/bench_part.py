@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from fishergauge.reports.page.bench_growth import AXES, MEASURES, read_growth
+from fishergauge.reports.page.bench_growth import AXES, COMMAND, MEASURES, read_growth
 from fishergauge.reports.page.bench_rows import RECORDS, bench_problems, machine_rates, read_bench, refusals
 from fishergauge.reports.page.part import Figure, Part
 from fishergauge.suites.wording import number, plural
@@ -60,6 +60,8 @@ def collect(out: Path) -> Part:
     if growth:
         judged = sum(len(row["exponents"]) for row in growth)
         said += f" {plural(judged, 'exponent')} of growth against theory: {len(against)} wrong."
+    elif gap is None:
+        said += f" How costs grow was not measured ({COMMAND} does it)."
     if records and not timed:
         said += " Without times: cost is counted, which is the same on every machine."
     lines = [
