@@ -1,6 +1,5 @@
 """The files of accuracy against cost: all rows as CSV and JSON, the tables as Markdown, the figure."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,8 +15,8 @@ from fishergauge.reports.accuracy_row import Row
 from fishergauge.reports.accuracy_tables import LEGEND, by_problem, result, sections, summary_line
 from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.provenance import versions, write_provenance
+from fishergauge.reports.row_json import rows_json
 from fishergauge.suites.atomic import write_atomically
-from fishergauge.suites.jsonable import jsonable
 
 SCHEMA = 1
 WHOLE = ("flops", "step_flops", "stored", "forward_passes", "backward_passes")
@@ -67,9 +66,7 @@ def _json(rows: Sequence[Row], plan: Plan, command: str) -> str:
         },
         "problems": [_about(name, group) for name, group in by_problem(rows).items()],
     }
-    lines = [json.dumps(jsonable({**asdict(row), "red": row.red}), allow_nan=False) for row in rows]
-    begin = json.dumps(jsonable(head), indent=1, allow_nan=False).removesuffix("\n}")
-    return begin + ',\n "rows": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
+    return rows_json(head, rows)
 
 
 def _about(name: str, rows: Sequence[Row]) -> dict[str, Any]:

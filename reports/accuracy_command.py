@@ -1,16 +1,14 @@
 """``fishergauge accuracy``: which approximation is worth its cost, and who is better?"""
 
 import argparse
-import math
 import shlex
 import sys
 import time
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fishergauge.reports.run_options import SUBJECT_HELP, Progress, available_cores, positive
-from fishergauge.reports.usage import UsageError, answer, make_folder, patterns, require_matches
+from fishergauge.reports.usage import answer, chosen, make_folder, require_distinct, require_range
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -121,30 +119,15 @@ def plan_of(options: argparse.Namespace) -> "Plan":
     from fishergauge.reports.accuracy_problems import PROBLEMS
     from fishergauge.suites.loading import load_subject
 
-    if options.seed < 0:
-        raise UsageError(f"--seed {options.seed}: give a whole number, 0 or larger")
-    if not 0 < options.limit < math.inf:
-        raise UsageError(f"--limit {options.limit}: give a number of seconds above 0")
-    problems = _chosen("--problems", options.problems, list(PROBLEMS))
+    require_range(options.seed, options.limit)
+    problems = chosen("--problems", options.problems, PROBLEMS, LISTING)
     if options.problems is None and options.quick:
         problems = [name for name in problems if PROBLEMS[name].quick]
     catalogue = list(approximations())
     subjects = [load_subject(text) for text in dict.fromkeys(options.subject)]
-    names = [subject.name for subject in subjects]
-    for name in names:
-        if names.count(name) > 1 or name in catalogue:
-            other = "an approximation of the catalogue" if name in catalogue else "another subject"
-            raise UsageError(f"--subject: {name!r} is also the name of {other}; give the subject a name of its own")
-    chosen = tuple(_chosen("--approximations", options.approximations, catalogue))
-    return Plan(tuple(problems), chosen, tuple(subjects), options.limit, options.seed, options.quick)
-
-
-def _chosen(option: str, text: str | None, names: "Sequence[str]") -> list[str]:
-    """The names that the patterns of an option match; all without it."""
-    if text is None:
-        return list(names)
-    require_matches(option, text, names, LISTING)
-    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns(text))]
+    require_distinct([subject.name for subject in subjects], catalogue)
+    wanted = tuple(chosen("--approximations", options.approximations, catalogue, LISTING))
+    return Plan(tuple(problems), wanted, tuple(subjects), options.limit, options.seed, options.quick)
 
 
 def _list() -> int:

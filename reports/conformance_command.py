@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fishergauge.reports.conformance_options import ConformanceOptions
 from fishergauge.reports.conformance_run import run_conformance
-from fishergauge.reports.run_options import SUBJECT_HELP, available_cores, natural, positive
+from fishergauge.reports.run_options import SUBJECT_HELP, add_selection, available_cores
 from fishergauge.reports.usage import answer, make_folder
 
 if TYPE_CHECKING:
@@ -33,22 +33,10 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "subjects", nargs="*", metavar="SUBJECT", help=f"{SUBJECT_HELP} (default: quantities of fishergauge.reference)"
     )
-    group = parser.add_argument_group("what is checked")
-    group.add_argument("--quick", action="store_true", help="a covering subset of the problems")
-    group.add_argument("--problems", default="*", metavar="GLOB", help="only these problems; a comma separates patterns")
-    group.add_argument("--claims", default="*", metavar="GLOB", help="only these claims, by id or name")
-    group.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="default: float64")
-    group.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    group.add_argument("--seed", type=natural, default=0, metavar="N", help="of data, parameters and draws (default: 0)")
-    group.add_argument(
-        "--problem-file", action="append", default=[], metavar="FILE", help="a Python file with problems of yours"
-    )
-    group.add_argument("--expected", type=Path, metavar="FILE", help="expected failures (default: fishergauge.toml)")
-    group = parser.add_argument_group("how")
-    group.add_argument("-j", "--jobs", type=positive, metavar="N", help="processes at the same time (default: one a core)")
-    group.add_argument("--limit", type=positive, default=10, metavar="SECONDS", help="allowed to one call (default: 10)")
-    group.add_argument("--fresh", action="store_true", help="check everything anew, also what is finished")
-    group.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default: out)")
+    add_selection(parser)
+    parser.add_argument("--expected", type=Path, metavar="FILE", help="expected failures (default: fishergauge.toml)")
+    parser.add_argument("--fresh", action="store_true", help="check everything anew, also what is finished")
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default: out)")
     parser.set_defaults(run=run)
 
 
@@ -69,7 +57,7 @@ def _conformance(options: argparse.Namespace) -> int:
         options.dtype,
         options.device,
         options.seed,
-        tuple(options.problem_file),
+        tuple(str(file) for file in options.problem_file),
         float(options.limit),
         str(expected),
         options.jobs or available_cores(),

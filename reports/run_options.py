@@ -21,6 +21,11 @@ SUBJECT_HELP = "package.module:ATTRIBUTE, path/to/file.py:ATTRIBUTE, or a name t
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add subject and selection to a command's parser."""
     parser.add_argument("subject", metavar="SUBJECT", help=SUBJECT_HELP)
+    add_selection(parser)
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add to a command's parser what is checked, and how."""
     group = parser.add_argument_group("what is checked")
     group.add_argument("--quick", action="store_true", help="a covering subset of the problems")
     group.add_argument("--problems", default="*", metavar="GLOB", help="only these problems; a comma separates patterns")

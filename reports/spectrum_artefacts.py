@@ -1,6 +1,5 @@
 """The files of a spectrum: all rows as CSV and JSON, the tables as Markdown, the figure."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -9,10 +8,10 @@ import pandas as pd
 
 from fishergauge.reports.figure_files import figure_paths
 from fishergauge.reports.provenance import versions, write_provenance
+from fishergauge.reports.row_json import rows_json
 from fishergauge.reports.spectrum_figure import draw_spectrum
 from fishergauge.reports.spectrum_tables import sections, summary_line
 from fishergauge.suites.atomic import write_atomically
-from fishergauge.suites.jsonable import jsonable
 from fishergauge.suites.spectrum.approximations import approximations
 from fishergauge.suites.spectrum.execution import Plan
 from fishergauge.suites.spectrum.row import Row
@@ -68,6 +67,4 @@ def _json(rows: Sequence[Row], plan: Plan, command: str) -> str:
             "subjects": [subject.name for subject in plan.subjects],
         },
     }
-    lines = [json.dumps(jsonable({**asdict(row), "red": row.red}), allow_nan=False) for row in rows]
-    begin = json.dumps(jsonable(head), indent=1, allow_nan=False).removesuffix("\n}")
-    return begin + ',\n "rows": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
+    return rows_json(head, rows)

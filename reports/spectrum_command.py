@@ -1,17 +1,15 @@
 """``fishergauge spectrum``: which approximation is invariant to which changes of coordinates?"""
 
 import argparse
-import math
 import shlex
 import sys
 import time
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fishergauge.reports.run_options import SUBJECT_HELP, Progress, available_cores, positive
-from fishergauge.reports.usage import UsageError, answer, make_folder, patterns, require_matches
+from fishergauge.reports.usage import UsageError, answer, chosen, make_folder, require_distinct, require_range
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -127,47 +125,27 @@ def plan_of(options: argparse.Namespace) -> "Plan":
     from fishergauge.suites.spectrum.execution import KAPPAS, QUICK_KAPPAS, Plan
     from fishergauge.suites.spectrum.models import MODELS
 
-    if options.seed < 0:
-        raise UsageError(f"--seed {options.seed}: give a whole number, 0 or larger")
-    if not 0 < options.limit < math.inf:
-        raise UsageError(f"--limit {options.limit}: give a number of seconds above 0")
+    require_range(options.seed, options.limit)
     quick = options.quick
-    models = _chosen("--models", options.models, list(MODELS))
+    models = chosen("--models", options.models, MODELS, LISTING)
     if options.models is None and quick:
         models = [name for name in models if MODELS[name].quick]
     catalogue = list(approximations())
     subjects = [load_subject(text) for text in dict.fromkeys(options.subject)]
-    _distinct(subjects, catalogue)
+    require_distinct([subject.name for subject in subjects], catalogue)
     both = ("float64", "float32")
     asked = options.dtype or ("float64" if quick else "both")
     return Plan(
         models=tuple(models),
         data=tuple(dict.fromkeys(options.data or (("synthetic",) if quick else ("synthetic", "digits")))),
         dtypes=both if asked == "both" else (asked,),
-        families=tuple(_chosen("--families", options.families, list(FAMILIES))),
+        families=tuple(chosen("--families", options.families, FAMILIES, LISTING)),
         kappas=QUICK_KAPPAS if quick else KAPPAS,
-        approximations=tuple(_chosen("--approximations", options.approximations, catalogue)),
+        approximations=tuple(chosen("--approximations", options.approximations, catalogue, LISTING)),
         subjects=tuple(subjects),
         limit=options.limit,
         seed=options.seed,
     )
-
-
-def _chosen(option: str, text: str | None, names: Sequence[str]) -> list[str]:
-    """The names that the patterns of an option match; all without it."""
-    if text is None:
-        return list(names)
-    require_matches(option, text, names, LISTING)
-    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns(text))]
-
-
-def _distinct(subjects: "Sequence[Subject]", catalogue: Sequence[str]) -> None:
-    """Refuse names that would not tell rows apart."""
-    names = [subject.name for subject in subjects]
-    for name in names:
-        if names.count(name) > 1 or name in catalogue:
-            other = "an approximation of the catalogue" if name in catalogue else "another subject"
-            raise UsageError(f"--subject: {name!r} is also the name of {other}; give the subject a name of its own")
 
 
 def problem_of(model: str, data: str, dtype: "dtype") -> "Problem":

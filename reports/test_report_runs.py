@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -182,7 +183,7 @@ def test_an_interruption_ends_the_run_below(tmp_path: Path, monkeypatch: pytest.
         raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess.Popen, "__init__", remembered)
-    monkeypatch.setattr(report_runs.time, "sleep", interrupted)
+    monkeypatch.setattr(time, "sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_stages([stage(), stage("bench")], tmp_path, False, lambda line: None, 2)
     assert [process.returncode for process in started] == [-signal.SIGTERM] * 2, (

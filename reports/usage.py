@@ -1,8 +1,9 @@
 """What the commands share: how mistakes of the user are answered, and patterns that match nothing."""
 
 import difflib
+import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -59,6 +60,57 @@ def require_matches(option: str, text: str, names: Iterable[str], listing: str) 
     for pattern in patterns(text):
         if not any(fnmatchcase(name, pattern) for name in known):
             raise UsageError(f"{option} {pattern!r} matches nothing{nearest(pattern, known)} ({listing} lists the names)")
+
+
+def chosen(option: str, text: str | None, names: Iterable[str], listing: str) -> list[str]:
+    """The names that the patterns of an option match; all where it was not given.
+
+    Args:
+        option: under which the patterns were given.
+        text: comma-separated patterns, or None.
+        names: what they can match.
+        listing: the command that lists the names.
+
+    Raises:
+        UsageError: a pattern matches nothing.
+
+    Example:
+        >>> chosen("--models", "mlp-*", ["mlp-small", "cnn"], "fishergauge bench --list")
+        ['mlp-small']
+    """
+    known = list(names)
+    if text is None:
+        return known
+    require_matches(option, text, known, listing)
+    return [name for name in known if any(fnmatchcase(name, pattern) for pattern in patterns(text))]
+
+
+def require_distinct(subjects: Sequence[str], catalogue: Collection[str]) -> None:
+    """Refuse names of subjects that would not tell rows apart.
+
+    Args:
+        subjects: names of what ``--subject`` gave.
+        catalogue: names of the approximations beside them.
+
+    Raises:
+        UsageError: two have one name.
+    """
+    for name in subjects:
+        if subjects.count(name) > 1 or name in catalogue:
+            other = "an approximation of the catalogue" if name in catalogue else "another subject"
+            raise UsageError(f"--subject: {name!r} is also the name of {other}; give the subject a name of its own")
+
+
+def require_range(seed: int, limit: float) -> None:
+    """Refuse a seed below zero, and a limit that is no positive number of seconds.
+
+    Raises:
+        UsageError: one of them is out of range.
+    """
+    if seed < 0:
+        raise UsageError(f"--seed {seed}: give a whole number, 0 or larger")
+    if not 0 < limit < math.inf:
+        raise UsageError(f"--limit {limit}: give a number of seconds above 0")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
