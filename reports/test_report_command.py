@@ -10,7 +10,7 @@ import pytest
 from fishergauge.reports import report_runs
 from fishergauge.reports.cli import main
 from fishergauge.reports.page.document import read_document
-from fishergauge.reports.report_stages import OF_SUBJECTS, PARTS, Asked, stages
+from fishergauge.reports.report_stages import OF_SUBJECTS, PARTS, Asked, Stage, stages
 
 CLAIM = {
     "id": "E1.1",
@@ -95,6 +95,37 @@ def test_a_run_that_fails_is_red_and_does_not_take_the_page_along(
     assert "E1.1" in page, "what an earlier run left is shown"
 
 
+def test_a_red_run_whose_part_shows_nothing_red_is_red_all_the_same(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger(out)
+    monkeypatch.setattr(report_runs, "PROGRAM", "import sys; print('two <i>cells</i> failed'); sys.exit(1)")
+    assert report("--parts", "paper") == 1
+    assert "two &lt;i&gt;cells&lt;/i&gt; failed" in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_run_that_examined_nothing_is_vacuous(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger(out)
+    monkeypatch.setattr(report_runs, "PROGRAM", "import sys; sys.exit(3)")
+    assert report("--parts", "paper") == 3
+    assert report("--parts", "paper", "--collect") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "at_once", "jobs"), [(["-j", "4"], 1, "4"), (["--quick", "-j", "4"], 2, "2"), (["--quick", "-j", "1"], 1, "1")]
+)
+def test_runs_share_the_cores_only_where_nothing_is_timed(
+    out: Path, options: Sequence[str], at_once: int, jobs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def run_stages(stages: Sequence[Stage], out: Path, fresh: bool, say: object, at_once: int) -> list[object]:
+        seen.extend([at_once, stages[0].arguments[stages[0].arguments.index("--jobs") + 1]])
+        return []
+
+    monkeypatch.setattr(report_runs, "run_stages", run_stages)
+    report(*options)
+    assert seen == [at_once, jobs]
+
+
 def test_a_part_that_cannot_be_read_does_not_take_the_page_along(out: Path) -> None:
     ledger(out)
     (out / "spectrum.json").write_text('{"rows": [')
@@ -163,6 +194,7 @@ def test_every_run_is_a_command_that_there_is() -> None:
             for stage in stages(asked):
                 for more in ((), stage.resume, stage.anew):
                     options = parser().parse_args([*stage.arguments, *more, "--out", "out"])
+                    assert stage.ours is not (bool(subjects) and stage.part in OF_SUBJECTS)
                     if stage.part in OF_SUBJECTS:
                         given = options.subject if stage.part != "conformance" else options.subjects
                         assert list(given) == list(subjects), stage.part

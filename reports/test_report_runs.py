@@ -198,6 +198,7 @@ def test_runs_at_the_same_time_are_reported_in_order(tmp_path: Path, monkeypatch
         "folder = pathlib.Path(sys.argv[-1]); (folder / mine).touch()\n"
         "end = time.monotonic() + 60\n"
         "while not (folder / other).exists() and time.monotonic() < end: time.sleep(0.01)\n"
+        "time.sleep(0.3 if mine == 'spectrum' else 0)\n"
         "(folder / 'artefact.json').touch(); sys.exit(0 if (folder / other).exists() else 2)"
     )
     monkeypatch.setattr(report_runs, "PROGRAM", meet)
