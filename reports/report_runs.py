@@ -182,15 +182,11 @@ class State:
         """The run that need not be repeated, or None."""
         known = self._stages.get(stage.part)
         now = _digest(self.out / stage.artefact)
-        if now is None:
-            return None
-        if not stage.ours:
+        if now is None or not stage.ours:
             return None
         if stage.found and (known is None or known.get("artefact") not in (None, now)):
             return StageRun(stage, "found", None)
-        if known is None:
-            return None
-        if known.get("key") == _key(stage) and known.get("artefact") == now:
+        if known is not None and known.get("key") == _key(stage) and known.get("artefact") == now:
             return StageRun(stage, "kept", _code(known), str(known.get("last", "")))
         return None
 

@@ -11,18 +11,17 @@ Collect = Callable[[Path], Part]
 
 TITLES: Mapping[str, str] = {
     "conformance": "Claims by subjects",
-    "expected": "Expected failures",
     "paper": "The paper's claims",
     "spectrum": "Invariance spectrum",
     "accuracy": "Accuracy against cost",
     "bench": "Benchmarks",
     "peers": "Findings in today's libraries",
+    "expected": "Expected failures",
     "environment": "Environment",
     "glossary": "Glossary",
 }
-"""The headings of the parts."""
-ORDER = ("conformance", "paper", "spectrum", "accuracy", "bench", "peers", "expected", "environment", "glossary")
-"""The parts in the order of the page. Each is ``collect`` of a module ``<name>_part``."""
+"""The headings of the parts, in the order of the page. Each is ``collect`` of a module ``<name>_part``."""
+ORDER = tuple(TITLES)
 ALWAYS = ("expected", "environment", "glossary")
 """Those that are made of what others have left."""
 

@@ -3,8 +3,10 @@
 import json
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +24,8 @@ from fishergauge.suites.wording import number as digits
 TEMPLATES = Path(__file__).parent / "templates"
 LIMIT = 1_480_000
 """Bytes of a page, so that it stays below 1.5 MB."""
+PLACE = "<!--figure-->"
+"""Where a figure belongs; no other text can hold it, as that is escaped."""
 LEFT_OUT = "The page has no room for this figure; it is in its file."
 
 
@@ -39,11 +43,15 @@ def render_html(document: Document, out: Path, limit: int = LIMIT) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    environment, figures = _environment(escape=True), _Figures(out)
-    environment.filters["svg"] = figures
-    template = environment.get_template("index.html")
-    figures.room = limit - len(template.render(document=document).encode())
-    return str(template.render(document=document))
+    environment, figures = _environment(escape=True), list[Figure]()
+
+    def place(figure: Figure) -> Any:
+        figures.append(figure)
+        return _safe(PLACE)
+
+    environment.filters["svg"] = place
+    text = str(environment.get_template("index.html").render(document=document))
+    return _filled(text, figures, out, limit - len(text.encode()))
 
 
 def render_markdown(document: Document) -> str:
@@ -102,24 +110,20 @@ def _digest(text: str) -> str:
     return b64encode(sha256(text.encode()).digest()).decode()
 
 
-class _Figures:
-    """Figures as inline SVG, in the order of the page, as long as there is room."""
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self.room = 0
-
-    def __call__(self, figure: Figure) -> Any:
-        """The figure, or a line that says why it is not there."""
+def _filled(text: str, figures: Sequence[Figure], out: Path, room: int) -> str:
+    """A page with its figures as inline SVG, in their order and as long as there is room; others leave a line that says why."""
+    pieces = text.split(PLACE)
+    filled = [pieces[0]]
+    for figure, piece in zip(figures, pieces[1:], strict=True):
         try:
-            text = inline_svg((self.out / figure.path).read_text(encoding="utf-8"), figure.name)
+            drawn = inline_svg((out / figure.path).read_text(encoding="utf-8"), figure.name)
         except (FigureError, OSError, UnicodeError) as error:
-            return f"The figure cannot be shown: {type(error).__name__}: {figure.path}"
-        size = len(text.encode())
-        if size > self.room:
-            return LEFT_OUT
-        self.room -= size
-        return _safe(text)
+            drawn = escape(f"The figure cannot be shown: {type(error).__name__}: {figure.path}")
+        else:
+            size = len(drawn.encode())
+            drawn, room = (LEFT_OUT, room) if size > room else (drawn, room - size)
+        filled += [drawn, piece]
+    return "".join(filled)
 
 
 def number(value: Any) -> str:
