@@ -53,7 +53,7 @@ def side_by_side(case: Case) -> Finding:
         _told("the first matrix, after the second was built", compared(mine, alone, case.problem)),
         _told("the second matrix", compared(early, alone_other, case.problem)),
         _told("the second matrix, after the first was used", compared(late, alone_other, case.problem)),
-        *[_unchanged(case, looks.get(name), value, name) for name, value in expected.items()],
+        *[_unchanged(case, looks.get(name), value, name, right, damping) for name, value in expected.items()],
     )
 
 
@@ -77,10 +77,37 @@ def _looks(case: Case, raw: Any, right: Tensor, damping: float) -> dict[str, Ten
     return looks
 
 
-def _unchanged(case: Case, actual: Tensor | None, expected: Tensor, name: str) -> Finding:
+def _unchanged(case: Case, actual: Tensor | None, expected: Tensor, name: str, right: Tensor, damping: float) -> Finding:
     measured = relative_deviation(actual, expected) if actual is not None and actual.shape == expected.shape else math.inf
     witness = f"the {name} of the first matrix is off by {measured:.3g} relative after the second was built"
-    return Finding(measured, case.bound(), BOUND, witness)
+    plain = Finding(measured, case.bound(), BOUND, witness)
+    if plain.holds or not math.isfinite(measured):
+        return plain
+    condition = _condition(case, expected, name, right, damping)
+    return Finding(measured, case.bound(condition), f"{BOUND} * {condition:.1e} (condition number)", witness)
+
+
+def _condition(case: Case, expected: Tensor, name: str, right: Tensor, damping: float) -> float:
+    """How much a relative change of inputs and parameters is magnified in what a matrix gives of itself; one or more.
+
+    Two evaluations may differ by rounding alone, and a solution may magnify that: by how much is known to the subject alone,
+    which may damp its factors in its own way. So it is measured, by a change of random signs far above rounding.
+    """
+    change, source = torch.finfo(case.problem.dtype).eps ** 0.75, case.generator("condition")
+
+    def shaken(values: Tensor) -> Tensor:
+        signs = 2.0 * torch.randint(2, values.shape, generator=source) - 1
+        return values * (1 + change * signs.to(values)) if values.is_floating_point() else values
+
+    moved = fresh_copy(case.problem)
+    with torch.no_grad():
+        for parameter in moved.parameters.values():
+            parameter.copy_(shaken(parameter))
+    moved = replace(moved, batches=[(shaken(inputs), targets) for inputs, targets in moved.batches])
+    found = _looks(case, case.inside(case.build, moved), right, damping).get(name)
+    if found is None or found.shape != expected.shape:
+        return 1.0
+    return max(1.0, relative_deviation(found, expected) / change)
 
 
 def _told(what: str, finding: Finding) -> Finding:

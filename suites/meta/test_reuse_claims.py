@@ -369,3 +369,26 @@ def test_what_goes_wrong_without_an_exception_as_well_is_left_to_others() -> Non
     found = record(mine(doubled), EXCEPTION)
     assert found.empty
     assert "goes wrong without an exception as well" in found.reason
+
+
+# --- rounding that a solution magnifies ---------------------------------------------------------------------------------
+
+
+def magnified(power: float, off: float) -> Subject:
+    """A solution that goes with a power of the matrix's norm, and differs by so much from one call to the next."""
+    calls: list[float] = []
+
+    def solve(matrix: Tensor, vector: Tensor, damping: float) -> Tensor:
+        calls.append(damping)
+        return vector * (matrix.norm() / damping) ** power * (1 + off * (len(calls) % 2))
+
+    return mine(right, solve=solve)
+
+
+@pytest.mark.parametrize(
+    ("power", "off", "verdict"), [(1.0, 1e-12, "violated"), (300.0, 1e-12, "holds"), (300.0, 1e-9, "violated")]
+)
+def test_a_solution_may_differ_by_what_it_magnifies_of_rounding(power: float, off: float, verdict: str) -> None:
+    found = record(magnified(power, off), TOGETHER)
+    assert found.verdict == verdict, found
+    assert "condition number" in found.formula
