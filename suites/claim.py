@@ -28,6 +28,7 @@ class Scope:
         bias: declarations that make the claim; None stands for "recognised from the matrix".
         sharing: declarations that make it.
         solve: the subject must bring its own ``solve``.
+        group: its callable must take the keyword ``group``.
         opt_in: only where the subject's ``claims`` name it.
     """
 
@@ -37,6 +38,7 @@ class Scope:
     bias: tuple[str | None, ...] = ("joint", "separate", None)
     sharing: tuple[str, ...] = ("expand", "reduce")
     solve: bool = False
+    group: bool = False
     opt_in: bool = False
 
     def holds(self, subject: Subject) -> bool:
@@ -48,6 +50,7 @@ class Scope:
             and subject.bias in self.bias
             and subject.sharing in self.sharing
             and (not self.solve or subject.solve is not None)
+            and (not self.group or "group" in subject.keywords)
         )
 
 

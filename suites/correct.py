@@ -14,6 +14,7 @@ from fishergauge.reference.fisher import label_gradients
 from fishergauge.reference.gauss_newton import GaussNewton
 from fishergauge.reference.pseudo_inverse import range_eigenpairs
 from fishergauge.reference.terms import terms_of
+from fishergauge.suites.ranks_subjects import sharded_subjects
 from fishergauge.suites.subject import Subject
 
 LEAST_EIGENVALUE = 0.05  # of the largest one, where the low-rank subject cuts
@@ -97,7 +98,7 @@ def correct_subjects() -> dict[str, Subject]:
         >>> correct_subjects()["exact-fisher"].target
         'fisher'
     """
-    subjects = [*_dense(), *_blocks(), *_kronecker(), *_eigen(), *_drawn(), _low_rank()]
+    subjects = [*_dense(), *_blocks(), *_kronecker(), *_eigen(), *_drawn(), _low_rank(), *sharded_subjects()]
     return {subject.name: subject for subject in subjects}
 
 

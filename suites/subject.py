@@ -29,7 +29,12 @@ class Subject:
         name: how records and messages call it; no white space.
         build: ``Problem -> matrix``: a ``(P, P)`` tensor, or anything with ``shape`` and ``@``. With ``samples`` it may
             take the keywords ``generator`` (a ``torch.Generator`` to draw from; otherwise torch's global generator is
-            seeded before each call) and ``samples`` (S, so that several numbers of draws can be examined).
+            seeded before each call) and ``samples`` (S, so that several numbers of draws can be examined). If it takes the
+            keyword ``group``, it is called on the ranks of a ``torch.distributed`` group as well: there the problem is the
+            rank's :class:`~fishergauge.reference.distributed.Shard` of the data, and each rank must return the matrix of all
+            data. A rank without data gets a shard of zero samples, ``num_samples == 0``, with the same model and loss, and
+            takes part in every collective. ``group`` is None by default, for a problem that has all data. Only collectives of
+            this group may be used: other processes may belong to the default one.
         target: the quantity that is approximated.
         structure: what is kept of it.
 
@@ -107,12 +112,12 @@ class Subject:
 
     @property
     def keywords(self) -> frozenset[str]:
-        """Which of ``generator`` and ``samples`` the callable takes."""
+        """Which of ``generator``, ``samples`` and ``group`` the callable takes."""
         try:
             parameters = inspect.signature(self.build).parameters
         except (TypeError, ValueError):
             return frozenset()
-        return frozenset({"generator", "samples"} & parameters.keys())
+        return frozenset({"generator", "samples", "group"} & parameters.keys())
 
 
 def as_subject(thing: object, name: str = "") -> Subject:

@@ -18,6 +18,7 @@ from fishergauge.suites.claims import (
     linear,
     reuse,
     shampoo,
+    sharding,
     statistics,
 )
 
@@ -37,6 +38,7 @@ _FAMILIES = (
     axioms,
     conduct,
     reuse,
+    sharding,
 )
 
 

@@ -2,7 +2,7 @@
 
 Each chapter is a file: the scale of factors and reductions, batches, labels, losses, what a structure keeps, Kronecker
 factors, sharing and orientation, eigenbases, estimators, entries, state, operators, solving, behaviour, shared mistakes,
-what one claim alone sees, fixed layers, models used again.
+what one claim alone sees, fixed layers, models used again, ranks.
 """
 
 from collections.abc import Mapping
@@ -24,6 +24,7 @@ from fishergauge.suites.meta.bank.operators import OPERATORS
 from fishergauge.suites.meta.bank.output_hessians import OUTPUT_HESSIANS
 from fishergauge.suites.meta.bank.reuse import REUSE
 from fishergauge.suites.meta.bank.scale import SCALE
+from fishergauge.suites.meta.bank.sharding import SHARDING
 from fishergauge.suites.meta.bank.shared import SHARED
 from fishergauge.suites.meta.bank.sharing import SHARING
 from fishergauge.suites.meta.bank.solving import SOLVING
@@ -50,6 +51,7 @@ CHAPTERS: Mapping[str, tuple[Defect, ...]] = MappingProxyType(
         "seen by one claim": LAST,
         "fixed layers": FIXED,
         "models used again": REUSE,
+        "ranks": SHARDING,
     }
 )
 BANK: Mapping[str, Defect] = MappingProxyType({defect.id: defect for chapter in CHAPTERS.values() for defect in chapter})
