@@ -31,7 +31,14 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--seeds", type=positive, default=1, metavar="N", help="clear the correct subjects on N seeds (default: 1)"
     )
-    parser.add_argument("--full", action="store_true", help="clear them on all problems, not only on those of --quick")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="clear them on all problems, not only on those of --quick; with --probes, on larger ones",
+    )
+    parser.add_argument(
+        "--probes", action="store_true", help="hand the defects to the probes instead, on problems of nearly 1e4 parameters"
+    )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="the whole table, a row a defect and a column a claim")
     parser.add_argument("-j", "--jobs", type=positive, metavar="N", help="processes at the same time (default: one a core)")
     parser.set_defaults(run=run)
@@ -39,7 +46,7 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
-    return answer(lambda: _selftest(options), ())
+    return answer(lambda: _selftest_of_probes(options) if options.probes else _selftest(options), ())
 
 
 def _selftest(options: argparse.Namespace) -> int:
@@ -56,6 +63,31 @@ def _selftest(options: argparse.Namespace) -> int:
     for text in wrong:
         print(f"wrong: {text}")
     print(f"{len(rows)} planted defects, {sum(row.seen for row in rows)} seen; {len(wrong)} complaints")
+    return 1 if wrong else 0
+
+
+def _selftest_of_probes(options: argparse.Namespace) -> int:
+    """Hand the planted defects and the correct subjects to the probes."""
+    from fishergauge.reports.probe_tables import summary, table_text, write_probe_table
+    from fishergauge.suites.meta.bank import BANK
+    from fishergauge.suites.meta.probe_blind import BLIND
+    from fishergauge.suites.meta.probe_selftest import probe_complaints, probe_rows, probes_cleared
+
+    writable("--csv", options.csv)
+    jobs = options.jobs or 1  # a process holds some matrices of 1e4 x 1e4
+    found = {row.defect: row for row in probe_rows("1e4", jobs=jobs)}
+    rows, titles = [found[id] for id in BANK], {id: defect.title for id, defect in BANK.items()}
+    print(table_text(rows, titles, BLIND))
+    if options.csv is not None:
+        write_probe_table(rows, titles, BLIND, options.csv)
+    wrong, probes = probe_complaints(rows), 0
+    for name, problem, count, red in probes_cleared("1e3" if options.full else "small", seeds=range(options.seeds), jobs=jobs):
+        probes += count
+        wrong += [f"{name}, which is right, is {r.verdict} in {r.claim} on {problem}: {r.reason or r.witness}" for r in red]
+    print(f"\ncorrect subjects: {probes} probes")
+    for text in wrong:
+        print(f"wrong: {text}")
+    print(summary(rows, wrong))
     return 1 if wrong else 0
 
 

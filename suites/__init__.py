@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fishergauge.reference import Facts, Problem
     from fishergauge.suites.conformance import Report, check
+    from fishergauge.suites.probes.probing import probe
     from fishergauge.suites.subject import Subject, SubjectError
     from fishergauge.suites.verification import verify
     from fishergauge.suites.zoo.setting import Setting
 
-__all__ = ["Facts", "Problem", "Report", "Setting", "Subject", "SubjectError", "check", "verify"]
+__all__ = ["Facts", "Problem", "Report", "Setting", "Subject", "SubjectError", "check", "probe", "verify"]
 
 _HOMES = {
     "Facts": "fishergauge.reference",
     "Problem": "fishergauge.reference",
     "Report": "fishergauge.suites.conformance",
     "check": "fishergauge.suites.conformance",
+    "probe": "fishergauge.suites.probes.probing",
     "Subject": "fishergauge.suites.subject",
     "SubjectError": "fishergauge.suites.subject",
     "verify": "fishergauge.suites.verification",

@@ -59,11 +59,16 @@ def witness_of(actual: Tensor, expected: Tensor, problem: Problem) -> str:
     row, column = max(norms, key=lambda pair: norms[pair])
     mine, right = actual[slices[row], slices[column]].double(), expected[slices[row], slices[column]].double()
     where = row if row == column else f"{row} x {column}"
-    return f"{where}: {_ratio(mine, right)}"
+    return f"{where}: {ratio_of(mine, right)}"
 
 
-def _ratio(actual: Tensor, expected: Tensor) -> str:
-    """One factor if there is one, else the entry with the largest deviation."""
+def ratio_of(actual: Tensor, expected: Tensor) -> str:
+    """One factor if there is one, else the entry with the largest deviation, in words.
+
+    Args:
+        actual: in float64, of any shape.
+        expected: of the same shape.
+    """
     size = float(expected.abs().max())
     if size == 0:
         return f"norm {float(actual.norm()):.3g} where zero is expected"

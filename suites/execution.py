@@ -3,6 +3,7 @@
 import importlib
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -80,7 +81,7 @@ class Executor:
             record = replace(record, verdict="error", reason=f"fishergauge itself failed here, not the subject: {said}")
         else:
             record = self._judged(record, claim, finding, made, case)
-        notes = tuple(dict.fromkeys((*record.notes, *_notes(case.outcomes))))
+        notes = tuple(dict.fromkeys((*record.notes, *notes_of(case.outcomes))))
         flops = self._flops(case) if claim.counts and record.verdict == "holds" else None
         return replace(record, seconds=time.perf_counter() - started, notes=notes, flops=flops)
 
@@ -163,7 +164,7 @@ def _check_of(record: Record) -> Check:
     return Check(record.claim, record.problem, record.dtype, record.device, record.seed)
 
 
-def _notes(outcomes: list[Outcome]) -> list[str]:
+def notes_of(outcomes: Sequence[Outcome]) -> list[str]:
     """What was contained in the calls of a check."""
     notes = []
     for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""The directives ``claims-table`` and ``defects-table``: every claim and every planted mistake of the kit, from the code."""
+"""The directives ``claims-table``, ``defects-table``, ``probes-table`` and ``blind-table``: what the kit has, from the code."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -63,6 +63,33 @@ class DefectsTable(GeneratedTable):
             yield defect.id, defect.title, ", ".join(sorted(defect.sees, key=order.index)), defect.source
 
 
+class ProbesTable(GeneratedTable):
+    """A row for each probe; ``#probe-probe-psd`` and the like lead to them."""
+
+    heads = ("probe", "statement", "stands for", "bound", "cannot see")
+    widths = (14, 30, 12, 20, 24)
+    anchor = "probe"
+
+    def rows(self) -> Iterable[Cells]:
+        from fishergauge.suites.probes.registry import PROBES
+
+        return [(p.id, p.statement, ", ".join(p.of), p.bound, p.blind) for p in PROBES.values()]
+
+
+class BlindTable(GeneratedTable):
+    """A row for each planted mistake that no probe can see."""
+
+    heads = ("defect", "mistake", "why no probe sees it")
+    widths = (8, 42, 50)
+    anchor = "blind"
+
+    def rows(self) -> Iterable[Cells]:
+        from fishergauge.suites.meta.bank import BANK
+        from fishergauge.suites.meta.probe_blind import BLIND
+
+        return [(id, defect.title, BLIND[id]) for id, defect in BANK.items() if id in BLIND]
+
+
 def _row(cells: Cells) -> nodes.row:
     return nodes.row("", *[nodes.entry("", nodes.paragraph(text, text)) for text in cells])
 
@@ -71,4 +98,6 @@ def setup(app: Any) -> dict[str, bool]:
     """Add the directives to Sphinx."""
     app.add_directive("claims-table", ClaimsTable)
     app.add_directive("defects-table", DefectsTable)
+    app.add_directive("probes-table", ProbesTable)
+    app.add_directive("blind-table", BlindTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,11 +8,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from fishergauge.reference.errors import UnsupportedError
+
+T = TypeVar("T")
 
 RESIDENT = """
 import importlib, json, resource, sys
@@ -28,6 +30,9 @@ before = highest()
 result = function(*arguments)
 sys.stdout.write("\\n%d" % (highest() - before))
 """
+
+NO_OPERATORS = torch._C._profiler.RecordScope.STATIC_RUNTIME_OP
+"""A scope in which nothing runs here: operators are not recorded beside their allocations, which would take more than they."""
 
 UNKNOWN_BLOCK = b"Memory block of unknown size was allocated before the profiling started"
 
@@ -56,19 +61,36 @@ def peak_bytes(function: Callable[[], object], device: str = "cpu") -> int:
     """
     if torch.device(device).type == "cuda":
         return cuda_peak_bytes(function, device, torch.cuda)
-    recorder: Any = torch.autograd.profiler.profile(use_cpu=True, profile_memory=True)
+    _, changes = allocations(function)
+    return running_maximum(changes)
+
+
+def allocations(function: Callable[[], T]) -> tuple[T, list[int]]:
+    """What a call on a CPU returns, and the bytes that it allocates (positive) and releases (negative), in order of time.
+
+    What it released of what was there before is not among them, unless that was allocated under this function as well.
+
+    Args:
+        function: the computation, called once.
+
+    Example:
+        >>> allocations(lambda: torch.zeros(10, dtype=torch.float64))[1]
+        [80]
+    """
+    profiler: Any = torch.autograd  # of whose functions torch tells too few arguments
+    recorder = profiler.profiler.profile(use_cpu=True, profile_memory=True)
+    config, activities = recorder.config(), recorder.kineto_activities
     with _silent_profiler():
-        recorder.__enter__()
+        profiler._prepare_profiler(config, activities)
+        profiler._enable_profiler(config, activities, {NO_OPERATORS})
     try:
         with _without(UNKNOWN_BLOCK):
             result = function()
     finally:
         with _silent_profiler():
-            recorder.__exit__(None, None, None)
-    del result
-    events = recorder.kineto_results.events()
+            events = profiler._disable_profiler().events()
     changes = [(event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]"]
-    return running_maximum(change for _, change in sorted(changes, key=lambda change: change[0]))
+    return result, [change for _, change in sorted(changes, key=lambda change: change[0])]
 
 
 def cuda_peak_bytes(function: Callable[[], object], device: str, cuda: Any) -> int:

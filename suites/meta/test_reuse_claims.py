@@ -1,6 +1,7 @@
 """A model that is used again: what the two claims see, what they leave alone, and the fault that they plant."""
 
 import copy
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -380,7 +381,8 @@ def magnified(power: float, off: float) -> Subject:
 
     def solve(matrix: Tensor, vector: Tensor, damping: float) -> Tensor:
         calls.append(damping)
-        return vector * (matrix.norm() / damping) ** power * (1 + off * (len(calls) % 2))
+        scale = math.pow(float(matrix.norm() / damping), power) * (1 + off * (len(calls) % 2))
+        return vector * scale
 
     return mine(right, solve=solve)
 

@@ -12,7 +12,7 @@ from fishergauge.reference.factored_blocks import parameter_index
 from fishergauge.reference.pseudo_inverse import range_eigenpairs
 from fishergauge.suites.spectrum import origin as origins
 from fishergauge.suites.spectrum.approximation import Approximation
-from fishergauge.suites.spectrum.execution import Plan, measure_spectrum
+from fishergauge.suites.spectrum.execution import Executor, Plan
 from fishergauge.suites.spectrum.models import spectrum_problem
 from fishergauge.suites.spectrum.origin import Origin
 from fishergauge.suites.spectrum.subjects import as_approximation
@@ -132,7 +132,8 @@ def test_a_subject_that_ends_its_process_is_the_only_suspect() -> None:
         os._exit(3)
 
     plan = Plan(("mlp",), ("small",), ("float64",), ("permutation",), (), ("gradient",), (Subject("ends", ends),))
-    rows = measure_spectrum(plan, lambda *_: MLP.problem)
+    executor = Executor(plan, lambda *_: MLP.problem)
+    rows = [row for cell in plan.cells() for row in executor.contained(cell)]
     assert {row.approximation for row in rows if row.verdict == "error"} == {"ends"}
     assert {row.verdict for row in rows if row.approximation == "gradient"} == {"holds"}
 

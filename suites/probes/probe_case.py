@@ -1,7 +1,8 @@
 """A subject on a problem of any size, as a probe sees it: products, counted and guarded, and the exact ones beside them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,9 @@ from fishergauge.suites.guard import Failure, Outcome, fresh_copy, guarded
 from fishergauge.suites.matrix import check_values, multiplied, shape_of
 from fishergauge.suites.seeding import derived_seed, generator
 from fishergauge.suites.subject import Subject
+from fishergauge.suites.worker_process import heartbeat
+
+T = TypeVar("T")
 
 EXACT: Mapping[str, Callable[[Problem], Curvature]] = {
     "fisher": fisher,
@@ -63,6 +67,7 @@ class ProbeCase:
         self._failed: SubjectFailed | None = None
         self._exact: Curvature | None = None
         self._shared: tuple[Tensor, Tensor, Tensor] | None = None
+        self._kept: dict[Any, Any] = {}
 
     # --- the subject ----------------------------------------------------------------------------------------------------
 
@@ -95,10 +100,11 @@ class ProbeCase:
                 raise ValueError(f"returned shape {shape}, expected ({size}, {size})")
             return matrix
 
-        return self.inside(build)
+        return self.inside(build, seed=seed)
 
-    def product(self, vectors: Tensor, matrix: Any = None) -> Tensor:
-        """A V of the subject's matrix, or of another one that it built, with ``(P,)`` or ``(P, K)``."""
+    def product(self, vectors: Tensor, matrix: Any = None, repetition: int = 0) -> Tensor:
+        """A V of the subject's matrix, or of another one that it built (in that repetition), with ``(P,)`` or ``(P, K)``."""
+        seed = derived_seed(self.subject.name, self.problem.name, self.seed, repetition) if repetition else None
         raw = self.raw() if matrix is None else matrix
         columns = vectors[:, None] if vectors.ndim == 1 else vectors
 
@@ -107,7 +113,7 @@ class ProbeCase:
             check_values(result, self.problem, "the product")
             return result
 
-        found: Tensor = self.inside(multiply)
+        found: Tensor = self.inside(multiply, seed=seed)
         self.products += columns.shape[1]
         return found[:, 0] if vectors.ndim == 1 else found
 
@@ -124,11 +130,11 @@ class ProbeCase:
             raise SubjectFailed(Failure("error", reason))
         return result.detach()
 
-    def inside(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What a function of the subject's own objects gives, guarded."""
-        seed = derived_seed(self.subject.name, self.problem.name, self.seed)
+    def inside(self, function: Callable[..., Any], *arguments: Any, seed: int | None = None) -> Any:
+        """What a function of the subject's own objects gives, guarded; the global generators are seeded before."""
+        seed = derived_seed(self.subject.name, self.problem.name, self.seed) if seed is None else seed
         outcome = guarded(function, *arguments, limit=self.limit, seed=seed)
-        self.outcomes.append(outcome)
+        self.outcomes.append(replace(outcome, value=None))  # what it says is kept, not the vectors
         if outcome.failure is not None:
             raise SubjectFailed(outcome.failure)
         return outcome.value
@@ -157,6 +163,7 @@ class ProbeCase:
         result = torch.empty_like(vectors)
         for index in range(vectors.shape[1]):
             result[:, index] = self.exact @ vectors[:, index].contiguous()
+            heartbeat()  # one may take seconds
         self.exact_products += vectors.shape[1]
         return result
 
@@ -168,6 +175,13 @@ class ProbeCase:
         return self._shared
 
     # --- what both need -------------------------------------------------------------------------------------------------
+
+    def once(self, key: Any, compute: Callable[[], T]) -> T:
+        """What ``compute`` gives, computed on the first call with this key."""
+        if key not in self._kept:
+            self._kept[key] = compute()
+        value: T = self._kept[key]
+        return value
 
     def normal(self, columns: int, *names: object) -> Tensor:
         """``(P, columns)`` of independent standard normal entries, drawn from names on the processor."""

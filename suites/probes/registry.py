@@ -2,8 +2,16 @@
 
 from collections.abc import Mapping
 
+from fishergauge.suites.probes import agreement, divergence, estimates, spectrum, statistics, steps
 from fishergauge.suites.probes.probe import Probe
 
-_FAMILIES: tuple[tuple[Probe, ...], ...] = ()
+_FAMILIES: tuple[tuple[Probe, ...], ...] = (
+    agreement.PROBES,
+    spectrum.PROBES,
+    estimates.PROBES,
+    divergence.PROBES,
+    steps.PROBES,
+    statistics.PROBES,
+)
 
 PROBES: Mapping[str, Probe] = {probe.id: probe for family in _FAMILIES for probe in family}
