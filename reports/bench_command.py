@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fishergauge.reports.run_options import SUBJECT_HELP, Progress, available_cores, positive
+from fishergauge.reports.sweep.options import add_engine_options
 from fishergauge.reports.usage import INTERRUPTED, WRONG_USE, UsageError, answer, make_folder, writable
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     from fishergauge.reports.bench_plan import BenchPlan
+    from fishergauge.reports.bench_run import Manner
+    from fishergauge.reports.sweep.engine import Engine
+    from fishergauge.reports.sweep.store import SweepStore
     from fishergauge.suites.benchmarks.record import BenchRecord
 
 VACUOUS = 3
@@ -75,7 +79,8 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     group.add_argument("--json", type=Path, metavar="FILE", help="one record a benchmark, as JSON Lines")
     group.add_argument("--github", type=Path, metavar="FILE", help="JSON for github-action-benchmark, customSmallerIsBetter")
     group.add_argument("--markdown", type=Path, metavar="FILE", help="tables and verdict, for a job summary")
-    parser.set_defaults(run=run)
+    add_engine_options(parser, jobs=False)
+    parser.set_defaults(run=run, jobs=None)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -107,10 +112,18 @@ def _threaded(options: argparse.Namespace) -> int:
 
 def _bench(options: argparse.Namespace) -> int:
     from fishergauge.reports.bench_plan import plan_of
-    from fishergauge.reports.bench_run import InterruptedRunError, Manner, measure_plan, missing_device, resumable
+    from fishergauge.reports.bench_run import (
+        CELLS,
+        InterruptedRunError,
+        Manner,
+        measure_plan,
+        missing_device,
+        require_resumable,
+    )
     from fishergauge.reports.bench_scaling import require_closed_forms
     from fishergauge.reports.bench_turns import worker_of
     from fishergauge.reports.bench_verdict import baseline_of
+    from fishergauge.reports.sweep.store import SweepStore
     from fishergauge.suites.devices import require
 
     for option in ("json", "github", "markdown"):
@@ -122,13 +135,20 @@ def _bench(options: argparse.Namespace) -> int:
         require_closed_forms(plan)
     baseline = baseline_of(options, plan)
     old = worker_of(options.old) if options.old is not None else None
+    engine, manner = _engine(options), Manner(options.quick, options.rounds, not options.no_time)
     make_folder(options.out)
-    path = options.out / "bench.jsonl"
-    kept = resumable(path, plan) if options.resume else []
+    path, cells = options.out / "bench.jsonl", options.out / CELLS
+    if not options.resume:
+        cells.write_bytes(b"")  # there from now on, so that a run that was interrupted at once can be resumed
+    store = SweepStore(cells)
+    if options.resume:
+        require_resumable(store, plan, manner)
     start = time.perf_counter()
     try:
         with _progress() as shown:
-            records = measure_plan(plan, Manner(options.quick, options.rounds, not options.no_time), path, shown, kept)
+            if options.shard:
+                return _part(options, plan, manner, store, engine, shown)
+            records = measure_plan(plan, manner, path, store, engine, shown)
     except InterruptedRunError as stop:
         count = f"{len(stop.records)} finished benchmarks are kept in {path}"
         print(f"fishergauge: interrupted; {count}, and the same command with --resume goes on", file=sys.stderr)
@@ -138,12 +158,42 @@ def _bench(options: argparse.Namespace) -> int:
         _end(records, [path, *_files(records, (), options)], start)
         print(f"fishergauge: --device {plan.device}: {absent}; nothing was measured", file=sys.stderr)
         return WRONG_USE
-    return _judged(options, plan, records, baseline, old, start)
+    return _judged(options, plan, store, engine, records, baseline, old, start)
+
+
+def _engine(options: argparse.Namespace) -> "Engine":
+    """This process, where times are the steadiest, unless the options ask for another engine."""
+    from fishergauge.reports.sweep.options import engine_of
+    from fishergauge.reports.sweep.serial_engine import SerialEngine
+
+    chosen = engine_of(options)
+    return chosen if options.engine or options.scheduler or options.cluster else SerialEngine()
+
+
+def _part(
+    options: argparse.Namespace,
+    plan: "BenchPlan",
+    manner: "Manner",
+    store: "SweepStore",
+    engine: "Engine",
+    shown: Progress | None,
+) -> int:
+    """Measure the cells of a shard."""
+    from fishergauge.reports.bench_run import case_cells, missing_device
+    from fishergauge.reports.bench_scaling import growth_cells
+    from fishergauge.reports.sweep.part import run_part
+
+    if absent := missing_device(plan.device):
+        raise UsageError(f"--device {plan.device}: {absent}")
+    cells = [*case_cells(plan, manner).values(), *(growth_cells(plan, options.quick).values() if options.scaling else ())]
+    return run_part(cells, options, store, engine, shown)
 
 
 def _judged(
     options: argparse.Namespace,
     plan: "BenchPlan",
+    store: "SweepStore",
+    engine: "Engine",
     records: "Sequence[BenchRecord]",
     baseline: "Sequence[BenchRecord] | None",
     old: Sequence[str] | None,
@@ -160,7 +210,7 @@ def _judged(
         verdict += verdicts.of_baseline(baseline, records, options)
     if options.scaling:
         with _progress() as shown:
-            scaling = scaling_of(plan, options.quick, shown)
+            scaling = scaling_of(plan, options.quick, store, engine, shown)
         verdict += verdicts.of_scaling(scaling)
     paths = [path, *write_drawn(records, scaling, options.out)]
     try:

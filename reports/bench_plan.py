@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple, get_args
 
+from fishergauge.reports.sweep.sent_subject import Sent, loaded
 from fishergauge.reports.usage import UsageError, patterns, require_matches
 from fishergauge.suites.benchmarks.implementation import Implementation, Kind
 from fishergauge.suites.benchmarks.problems import BENCHES, SIZES, Bench
 from fishergauge.suites.benchmarks.record import BenchRecord
 from fishergauge.suites.benchmarks.registry import PEERS, implementations
 from fishergauge.suites.benchmarks.task import Task
-from fishergauge.suites.loading import load_subject
 from fishergauge.suites.subject import Subject
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -47,6 +47,7 @@ class BenchPlan:
         kinds: whose implementations are asked for.
         tasks: patterns of tasks.
         names: patterns of implementations.
+        sent: what other processes are told of the subjects, in the same order.
     """
 
     implementations: tuple[Implementation, ...]
@@ -57,6 +58,7 @@ class BenchPlan:
     kinds: tuple[Kind, ...] = KINDS
     tasks: str = "*"
     names: str = "*"
+    sent: tuple[Sent, ...] = ()
 
     def cases(self) -> Iterator[Case]:
         """All cases, problem by problem, the implementations of a task together."""
@@ -108,10 +110,11 @@ def plan_of(options: argparse.Namespace) -> BenchPlan:
     """
     if options.device not in ("cpu", "cuda"):
         raise UsageError(f"--device {options.device!r} is no device; use cpu or cuda")
-    subjects = [load_subject(text) for text in dict.fromkeys(options.subject)]
+    given = loaded(list(dict.fromkeys(options.subject)))
+    subjects = [subject for subject, _ in given]
     kinds = tuple(kind for kind in KINDS if kind != "peer" or options.peers is not False)
     _distinct(subjects, {one.name for one in implementations(kinds=kinds)} if subjects else set())
-    offered = [one for one in implementations(kinds=kinds, subjects=subjects) if one.missing is None]
+    offered = installed(kinds, subjects)
     if options.peers and (absent := missing_peers()):
         raise UsageError(f"--peers: not installed: {', '.join(absent)}; run: {PEERS_EXTRA}, or leave --peers out")
     chosen = _chosen(offered, "--tasks", options.tasks, [str(one.task) for one in offered])
@@ -130,7 +133,18 @@ def plan_of(options: argparse.Namespace) -> BenchPlan:
         kinds=kinds,
         tasks=options.tasks or "*",
         names=options.implementations or "*",
+        sent=tuple(sent for _, sent in given),
     )
+
+
+def installed(kinds: Sequence[Kind], subjects: Sequence[Subject]) -> list[Implementation]:
+    """The implementations that can be measured here.
+
+    Args:
+        kinds: whose.
+        subjects: under test.
+    """
+    return [one for one in implementations(kinds=kinds, subjects=subjects) if one.missing is None]
 
 
 def _benches(options: argparse.Namespace) -> list[Bench]:

@@ -1,20 +1,27 @@
-"""Measuring a plan case by case: records are kept as they come, and an interrupted run can go on."""
+"""Measuring a plan case by case as a sweep: what is finished is kept, and an interrupted run can go on."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from fishergauge.reports.bench_plan import BenchPlan, Case
+from fishergauge.reports.sweep.cell import SweepCell
+from fishergauge.reports.sweep.cells_of_bench import read_records, sweep_cell
+from fishergauge.reports.sweep.engine import Engine
+from fishergauge.reports.sweep.execution import Progress, sweep
+from fishergauge.reports.sweep.line import Line
+from fishergauge.reports.sweep.store import SweepStore
 from fishergauge.reports.usage import UsageError
 from fishergauge.suites.benchmarks.machine import differences, machine, versions
-from fishergauge.suites.benchmarks.measurement import frozen, measure
-from fishergauge.suites.benchmarks.record import BenchRecord, Key, line, read_records
+from fishergauge.suites.benchmarks.measurement import frozen
+from fishergauge.suites.benchmarks.record import BenchRecord, Key, write_records
 from fishergauge.suites.devices import devices
 
-Progress = Callable[[int, int, object], None]
+CELLS = "cells.jsonl"
+"""The file of the finished cases in the folder of the results."""
 
 
 class InterruptedRunError(Exception):
@@ -40,58 +47,61 @@ class Manner:
     time: bool = True
 
 
-def measure_plan(
-    plan: BenchPlan,
-    manner: Manner,
-    path: Path,
-    progress: Progress | None = None,
-    kept: Sequence[BenchRecord] = (),
-) -> list[BenchRecord]:
-    """Measure all cases of a plan; every case is written to a file when it is finished.
+def case_cells(plan: BenchPlan, manner: Manner) -> dict[Case, SweepCell]:
+    """The cells of a plan.
 
     Args:
         plan: what is measured.
         manner: how.
-        path: of the file, in JSON Lines; it is begun anew with the records kept.
-        progress: is told the number of finished cases, of all cases, and the current one.
-        kept: records of an interrupted run, which are not measured again.
+    """
+    return {case: sweep_cell(case, plan, manner.quick, manner.rounds, manner.time) for case in plan.cases()}
+
+
+def measure_plan(
+    plan: BenchPlan,
+    manner: Manner,
+    path: Path,
+    store: SweepStore,
+    engine: Engine,
+    progress: Progress | None = None,
+) -> list[BenchRecord]:
+    """Measure what the store lacks of the cases of a plan, and write all records.
+
+    Args:
+        plan: what is measured.
+        manner: how.
+        path: of the file of the records, in JSON Lines.
+        store: of the cases.
+        engine: measures them.
+        progress: is told the number of finished cases, of all cases, and the last one.
 
     Raises:
-        InterruptedRunError: Ctrl-C was pressed; it has the records so far.
+        InterruptedRunError: Ctrl-C was pressed; it has the records so far, which are in the file.
+        EngineError: the engine can compute nothing, or no more; what is finished is kept.
     """
-    records = list(kept)
-    path.write_text("".join(line(record) + "\n" for record in records), encoding="utf-8")
-    absent = missing_device(plan.device)
-    done = {record.key for record in records}
-    cases = list(plan.cases())
-    with frozen():
-        for number, case in enumerate(cases):
-            if progress is not None:
-                progress(number, len(cases), case)
-            if all(key in done for key in keys(case, plan.device)):
-                continue
-            try:
-                made = not_measured(case, plan.device, absent) if absent else _measured(case, plan.device, manner)
-            except KeyboardInterrupt:
-                raise InterruptedRunError(records) from None
-            made = [record for record in made if record.key not in done]
-            with path.open("a", encoding="utf-8") as file:
-                file.writelines(line(record) + "\n" for record in made)
-            records += made
+    cells = case_cells(plan, manner)
+    if absent := missing_device(plan.device):
+        records = [record for case in cells for record in not_measured(case, plan.device, absent)]
+        write_records(records, path)
+        return records
+    try:
+        with frozen():
+            lines = sweep(list(cells.values()), store, engine, progress, say=lambda line: None)
+    except KeyboardInterrupt:
+        done = {cell: line for cell in cells.values() if (line := store.get(cell)) is not None and line.verdict == "done"}
+        records = [record for cell in cells.values() if cell in done for record in read_records(done[cell].result)]
+        write_records(records, path)
+        raise InterruptedRunError(records) from None
+    records = [record for case, cell in cells.items() for record in _records(case, plan.device, lines[cell])]
+    write_records(records, path)
     return records
 
 
-def _measured(case: Case, device: str, manner: Manner) -> list[BenchRecord]:
-    return measure(
-        case.implementations,
-        [case.bench],
-        [case.dtype],
-        device,
-        quick=manner.quick,
-        rounds=manner.rounds,
-        progress=None,
-        time=manner.time,
-    )
+def _records(case: Case, device: str, line: Line) -> list[BenchRecord]:
+    """The records of a case that was tried; of one that failed they are red."""
+    if line.verdict == "done":
+        return read_records(line.result)
+    return [replace(record, verified=False) for record in not_measured(case, device, line.error)]
 
 
 def keys(case: Case, device: str) -> list[Key]:
@@ -143,28 +153,33 @@ def missing_device(device: str) -> str:
     return f"not measured: no device (torch {torch.__version__} was built with {build}{seen})"
 
 
-def resumable(path: Path, plan: BenchPlan) -> list[BenchRecord]:
-    """The records of an interrupted run that another one can go on from.
+def require_resumable(store: SweepStore, plan: BenchPlan, manner: Manner) -> None:
+    """Refuse to go on with an interrupted run that was begun elsewhere.
 
     Args:
-        path: of its file.
+        store: of the run.
         plan: of the run that goes on.
+        manner: how.
 
     Raises:
-        RecordError: there is no such file, or it holds something else.
-        UsageError: it was begun on another machine or with other versions.
+        UsageError: there is no such run, or it was begun on another machine or with other versions.
     """
-    found = read_records(path)
-    here, current = machine(plan.device) if not missing_device(plan.device) else _host(), versions()
-    for record in found:
-        other = differences(record.machine, here)
-        other += [
-            f"{name} {record.versions.get(name)} and {current.get(name)}"
-            for name in dict.fromkeys([*record.versions, *current])
-            if record.versions.get(name) != current.get(name)
-        ]
-        if other:
-            raise UsageError(
-                f"--resume: {path} was begun under other circumstances ({'; '.join(other)}); leave --resume out to begin anew"
-            )
-    return [record for record in found if plan.asks_for(record)]
+    if not store.path.exists():
+        raise UsageError(f"--resume: {store.path}: no such file; leave --resume out to begin anew")
+    if missing_device(plan.device):
+        return
+    here, current = machine(plan.device), versions()
+    for cell in case_cells(plan, manner).values():
+        line = store.get(cell)
+        for record in read_records(line.result) if line is not None and line.verdict == "done" else ():
+            other = differences(record.machine, here)
+            other += [
+                f"{name} {record.versions.get(name)} and {current.get(name)}"
+                for name in dict.fromkeys([*record.versions, *current])
+                if record.versions.get(name) != current.get(name)
+            ]
+            if other:
+                raise UsageError(
+                    f"--resume: {store.path} was begun under other circumstances ({'; '.join(other)}); leave --resume out to "
+                    "begin anew"
+                )

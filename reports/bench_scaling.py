@@ -1,13 +1,18 @@
 """How counted cost grows with N, P and C, measured for ``fishergauge bench --scaling``."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fishergauge.reports.bench_plan import BenchPlan
+from fishergauge.reports.sweep.cell import SweepCell
+from fishergauge.reports.sweep.cells_of_bench import growth_cell, read_rows
+from fishergauge.reports.sweep.engine import Engine
+from fishergauge.reports.sweep.execution import Progress, sweep
+from fishergauge.reports.sweep.store import SweepStore
 from fishergauge.reports.tables import write_csv
 from fishergauge.reports.usage import UsageError
-from fishergauge.suites.benchmarks.scaling import NO_FORM, ScalingRow, measure_scaling
+from fishergauge.suites.benchmarks.implementation import Implementation
+from fishergauge.suites.benchmarks.scaling import NO_FORM, ScalingRow, left_out
 from fishergauge.suites.benchmarks.scaling_tables import csv_rows, no_closed_form, scaling_markdown
 from fishergauge.suites.benchmarks.scaling_theory import expected
 from fishergauge.suites.wording import number, plural, some, wrapped
@@ -59,24 +64,33 @@ def require_closed_forms(plan: BenchPlan) -> None:
         )
 
 
-def scaling_of(plan: BenchPlan, quick: bool, progress: Callable[[int, int, object], None] | None = None) -> Scaling:
+def growth_cells(plan: BenchPlan, quick: bool) -> dict[Implementation, SweepCell]:
+    """The cells of the implementations of a plan of which theory says something.
+
+    Args:
+        plan: of the run; its problems play no part.
+        quick: smaller problems.
+    """
+    return {one: growth_cell(one, plan, quick) for one in plan.implementations if expected(one) is not None}
+
+
+def scaling_of(plan: BenchPlan, quick: bool, store: SweepStore, engine: Engine, progress: Progress | None = None) -> Scaling:
     """Count the implementations of a plan on the grid.
 
     Args:
         plan: of the run; its problems play no part.
         quick: smaller problems.
-        progress: is told the number of implementations so far, of all, and the current one.
+        store: of the run.
+        engine: counts.
+        progress: is told the number of finished implementations, of all, and the last one.
     """
-    started = 0
-
-    def told(what: str) -> None:
-        nonlocal started
-        if progress is not None:
-            progress(started, len(plan.implementations), f"growth of {what}")
-        started += 1
-
-    rows = measure_scaling(plan.implementations, quick=quick, progress=told)
-    return Scaling(tuple(rows))
+    cells = growth_cells(plan, quick)
+    lines = sweep(list(cells.values()), store, engine, progress, say=lambda line: None)
+    rows: list[ScalingRow] = []
+    for one, cell in cells.items():
+        line = lines[cell]
+        rows += read_rows(line.result) if line.verdict == "done" else [replace(left_out(one), wrong=True, reason=line.error)]
+    return Scaling((*rows, *(left_out(one) for one in plan.implementations if one not in cells)))
 
 
 def write_scaling(scaling: Scaling, out: Path) -> list[Path]:

@@ -4,7 +4,9 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from functools import cache
-from importlib import metadata, resources
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
 
 if sys.version_info >= (3, 11):
     from importlib.resources.abc import Traversable
@@ -33,9 +35,17 @@ def code_version() -> str:
     """
     digest = hashlib.sha256()
     for package in ("fishergauge.reference", "fishergauge.suites", "fishergauge.reports"):
-        for name, content in _sources(resources.files(package), package):
+        for name, content in _sources(_folder(package), package):
             digest.update(f"{name}\n".encode() + content)
     return f"{package_version()}+{digest.hexdigest()[:12]}"
+
+
+def _folder(package: str) -> Path:
+    """Where a package lies, found without its import: that of torch takes long."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"{package} is not installed; run: pip install fishergauge")
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def _sources(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:

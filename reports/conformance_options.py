@@ -1,10 +1,13 @@
 """What a conformance run is asked to do: plain values, so that they can be handed to another process."""
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+import shlex
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fishergauge.suites.selection import Options
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,30 @@ class ConformanceOptions:
         files = [Path(file) for file in self.problem_files]
         return argparse.Namespace(subject=spec, problem_file=files, **asdict(self))
 
-    @classmethod
-    def read(cls, content: Mapping[str, Any]) -> "ConformanceOptions":
-        """The options from what ``dataclasses.asdict`` and JSON have made of them."""
-        values = {item.name: content[item.name] for item in fields(cls) if item.name in content}
-        return cls(**{**values, "problem_files": tuple(values.get("problem_files", ()))})
+    def of_suites(self) -> "Options":
+        """The same as the suites have it."""
+        from fishergauge.suites.selection import Options
+
+        return Options(
+            self.problems,
+            self.claims,
+            self.dtype,
+            self.device,
+            self.seed,
+            self.quick,
+            limit=self.limit,
+            problem_files=self.problem_files,
+        )
+
+    @property
+    def problem_options(self) -> list[str]:
+        """The files of problems as options of a command."""
+        return [part for file in self.problem_files for part in ("--problem-file", file)]
+
+    def command_of(self, spec: str) -> str:
+        """The command that repeats a check of a subject, as far as it does not depend on the check.
+
+        Args:
+            spec: the subject as typed.
+        """
+        return shlex.join(["fishergauge", "check", spec, *self.problem_options])

@@ -1,77 +1,200 @@
-"""The kit run on many subjects into a folder: finished ones are kept, so that a restart goes on; none stops the others."""
+"""The kit run on many subjects as a sweep: finished checks are kept, so that a restart goes on; no subject stops the others."""
 
+import hashlib
 import json
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
+from fishergauge.reference import Problem
 from fishergauge.reports.code_version import code_version
-from fishergauge.reports.conformance_kept import Kept, forget_other_code
+from fishergauge.reports.conformance_entry import failed, finished, said
+from fishergauge.reports.conformance_lookup import Known, Unknown, looked_up
 from fishergauge.reports.conformance_options import ConformanceOptions
 from fishergauge.reports.conformance_reference import is_reference, reference_specs
-from fishergauge.reports.conformance_subject import failed, said
+from fishergauge.reports.run_options import Progress
+from fishergauge.reports.sweep.cell import SweepCell
+from fishergauge.reports.sweep.cells_of_conformance import read, sweep_cells
+from fishergauge.reports.sweep.engine import Engine
+from fishergauge.reports.sweep.execution import sweep
+from fishergauge.reports.sweep.line import Line
+from fishergauge.reports.sweep.store import SweepStore
 from fishergauge.reports.usage import UsageError
 from fishergauge.suites.atomic import write_atomically
-from fishergauge.suites.record import VERDICTS
+from fishergauge.suites.claims import CLAIMS
+from fishergauge.suites.conformance import concluded
+from fishergauge.suites.jsonable import jsonable
+from fishergauge.suites.record import VERDICTS, Record
+from fishergauge.suites.subject import Subject
 from fishergauge.suites.wording import plural
 
 SCHEMA = 1
 FOLDER = "conformance"
-MODULE = "fishergauge.reports.conformance_subject"
-PROGRAM = f"import sys; from {MODULE} import main; sys.exit(main(sys.argv[1:]))"
-INTERRUPTED = 130
-LEFT_OUT = ("kept", "code", "spec", "exit_code")
-"""What the process says of a subject and no reader needs."""
+CELLS = "cells.jsonl"
+"""The file of the finished checks in the folder."""
+LEFT_OUT = ("kept", "exit_code")
+"""What this run knows of a subject and no reader needs."""
 
 
-def run_conformance(
-    specs: Sequence[str], out: Path, options: ConformanceOptions, command: str = "", fresh: bool = False
-) -> int:
-    """Run the kit on subjects and write ``conformance/records.jsonl`` and ``conformance/subjects.json``.
+@dataclass(frozen=True)
+class Asked:
+    """Subjects that are to be checked, as far as they can be.
 
-    A user's subject has a process of its own; the reference quantities share one. A subject that cannot be loaded, or whose
-    process ends, becomes an entry with an error, and the run goes on.
+    Args:
+        specs: as typed, in their order.
+        options: of the run.
+        subjects: what is known of each.
+        cells: of those that can be checked.
+    """
+
+    specs: Sequence[str]
+    options: ConformanceOptions
+    subjects: Mapping[str, Known | Unknown]
+    cells: Mapping[str, Sequence[SweepCell]]
+
+    @property
+    def all_cells(self) -> list[SweepCell]:
+        """The cells of all subjects."""
+        return [cell for own in self.cells.values() for cell in own]
+
+
+def asked_of(specs: Sequence[str], options: ConformanceOptions) -> Asked:
+    """What is to be checked.
 
     Args:
         specs: as ``fishergauge check`` takes them; none: the reference quantities.
-        out: folder of the results; made where it is missing.
         options: of the run.
+
+    Raises:
+        UsageError: a subject is named twice, two have one name, or the options cannot be honoured.
+    """
+    wanted = [_relative(spec) for spec in specs] or reference_specs(options.quick)
+    for spec in wanted:
+        if wanted.count(spec) > 1:
+            raise UsageError(f"the subject {spec} is given twice; name it once")
+    subjects = looked_up(wanted, options)
+    taken: dict[str, str] = {}
+    for spec, one in subjects.items():
+        if isinstance(one, Unknown):
+            if one.refused:
+                raise UsageError(one.reason)
+            continue
+        if one.name in taken:
+            raise UsageError(f"two subjects are called {one.name!r}: {taken[one.name]} and {spec}; give each a name of its own")
+        taken[one.name] = spec
+    several = sum(not is_reference(spec) for spec in wanted) > 1
+    known = [one for one in subjects.values() if isinstance(one, Known)]
+    cells = {one.spec: sweep_cells(one, options, several and not is_reference(one.spec)) for one in known}
+    return Asked(wanted, options, subjects, cells)
+
+
+def run_conformance(
+    asked: Asked, out: Path, store: SweepStore, engine: Engine, command: str = "", shown: Progress | None = None
+) -> int:
+    """Run the kit on subjects and write ``conformance/records.jsonl`` and ``conformance/subjects.json``.
+
+    A subject that cannot be loaded, or a part of which cannot be checked, becomes an entry with an error, and the run goes on.
+
+    Args:
+        asked: what is checked.
+        out: folder of the results; made where it is missing.
+        store: of the checks.
+        engine: makes them.
         command: that was given, for ``subjects.json``.
-        fresh: whether finished subjects are computed anew.
+        shown: is told how far it is.
 
     Returns:
         1 if a check is red, an expected failure out of date or a subject not checked; 3 if nothing is, but a claim was not
         examined on any problem; 0 otherwise.
 
     Raises:
-        UsageError: a subject is named twice, two have one name, or the options cannot be honoured; what is finished is kept.
+        EngineError: the engine can compute nothing, or no more; what is finished is kept.
     """
-    wanted = [_relative(spec) for spec in specs] or reference_specs(options.quick)
-    for spec in wanted:
-        if wanted.count(spec) > 1:
-            raise UsageError(f"the subject {spec} is given twice; name it once")
-    folder = out / FOLDER / "records"
-    folder.mkdir(parents=True, exist_ok=True)
-    if fresh:
-        for path in folder.glob("*.json*"):
-            path.unlink()
-    forget_other_code(folder)
-    entries: dict[str, dict[str, Any]] = {}
+    run = _Run(asked, store, shown)
     try:
-        for group in _groups(wanted):
-            _run(group, options, folder, entries)
+        run.begin()
+        run.end(sweep(asked.all_cells, store, engine, run.told, say=lambda line: None))
     finally:
-        _write(entries, wanted, options, command, out / FOLDER)
-    print(_summary(list(entries.values())), flush=True)
-    codes = {entry["exit_code"] for entry in entries.values()}
+        _write(run, command, out / FOLDER)
+    print(_summary(list(run.entries.values())), flush=True)
+    codes = {entry["exit_code"] for entry in run.entries.values()}
     return 1 if 1 in codes else max(codes)
+
+
+class _Run:
+    """Subjects as their checks come to an end.
+
+    Args:
+        asked: what is checked.
+        store: of the checks.
+        shown: is told how far it is.
+    """
+
+    def __init__(self, asked: Asked, store: SweepStore, shown: Progress | None) -> None:
+        self.asked, self.store, self.shown = asked, store, shown
+        self.entries: dict[str, dict[str, Any]] = {}
+        self.records: dict[str, Sequence[Record]] = {}
+        self._owner = {cell: spec for spec, own in asked.cells.items() for cell in own}
+        self._kept = frozenset(cell for cell in self._owner if self._done(cell))
+
+    def begin(self) -> None:
+        """Say what is known before anything is computed."""
+        for spec, one in self.asked.subjects.items():
+            if isinstance(one, Unknown):
+                self._enter(spec, failed(spec, self.asked.options, one.reason))
+            else:
+                self._conclude(spec)
+
+    def told(self, done: int, total: int, what: object) -> None:
+        """A cell has ended; perhaps it is the last one of its subject."""
+        if self.shown is not None:
+            self.shown(done, total, what)
+        if isinstance(what, SweepCell):
+            self._conclude(self._owner[what])
+
+    def end(self, lines: Mapping[SweepCell, Line]) -> None:
+        """All cells have ended; those that failed fail their subjects."""
+        for spec, own in self.asked.cells.items():
+            if wrong := [lines[cell].error for cell in own if lines[cell].verdict == "failed"]:
+                one = self.asked.subjects[spec]
+                error = f"{len(wrong)} of {plural(len(own), 'part')} could not be checked: {wrong[0]}"
+                self._enter(spec, failed(spec, self.asked.options, error, one if isinstance(one, Known) else None))
+
+    def _conclude(self, spec: str) -> None:
+        """Judge a subject if all its checks have been made."""
+        one, own = self.asked.subjects[spec], self.asked.cells.get(spec, ())
+        lines = [line for cell in own if (line := self.store.get(cell)) is not None and line.verdict == "done"]
+        if not isinstance(one, Known) or len(lines) < len(own):
+            return
+        report = concluded(
+            Subject(one.name, _elsewhere),
+            read([line.result for line in lines], one),
+            [CLAIMS[id] for id in one.demands],
+            one.expectations,
+            one.absent,
+            self.asked.options.claims != "*",
+            sum(line.seconds for line in lines),
+        )
+        self.records[spec] = report.records
+        digest = hashlib.sha256("".join(line.key for line in lines).encode()).hexdigest()[:16]
+        self._enter(spec, finished(one, self.asked.options, report, digest, self._kept.issuperset(own)))
+
+    def _enter(self, spec: str, entry: dict[str, Any]) -> None:
+        self.entries[spec] = entry
+        if self.shown is not None:
+            self.shown.clear()
+        print(said(entry), flush=True)
+
+    def _done(self, cell: SweepCell) -> bool:
+        line = self.store.get(cell)
+        return line is not None and line.verdict == "done"
+
+
+def _elsewhere(problem: Problem) -> NoReturn:
+    """In the place of a subject, which only the processes of its checks have loaded."""
+    raise NotImplementedError("it is called where its checks are made")
 
 
 def _summary(entries: Sequence[Mapping[str, Any]]) -> str:
@@ -81,8 +204,8 @@ def _summary(entries: Sequence[Mapping[str, Any]]) -> str:
         counts.update(entry["counts"])
     head = f"{plural(len(entries), 'subject')}, {plural(sum(counts.values()), 'check')}"
     each = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]) or "nothing examined"
-    failed = sum(1 for entry in entries if entry.get("error"))
-    return f"{head}: {each}" + (f"; {plural(failed, 'subject')} could not be checked" if failed else "")
+    failures = sum(1 for entry in entries if entry.get("error"))
+    return f"{head}: {each}" + (f"; {plural(failures, 'subject')} could not be checked" if failures else "")
 
 
 def _relative(spec: str) -> str:
@@ -93,87 +216,20 @@ def _relative(spec: str) -> str:
     return spec
 
 
-def _groups(specs: Sequence[str]) -> list[list[str]]:
-    """Which subjects share a process."""
-    ours = [spec for spec in specs if is_reference(spec)]
-    return ([ours] if ours else []) + [[spec] for spec in specs if not is_reference(spec)]
-
-
-def _run(specs: Sequence[str], options: ConformanceOptions, folder: Path, entries: dict[str, dict[str, Any]]) -> None:
-    """Run subjects in one process, and in a new one those that are left when a subject has taken it with it."""
-    left = list(specs)
-    while left:
-        code, answers = _process(left, options, folder, entries)
-        for answer in answers:
-            if "refused" in answer:
-                raise UsageError(answer["refused"])
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt
-        left = [spec for spec in left if spec not in entries]
-        if left:
-            spec = left.pop(0)
-            entries[spec] = failed(spec, options, f"its process ended ({_fate(code)}) while it was imported or checked")
-            print(said(entries[spec]), flush=True)
-
-
-def _process(
-    specs: Sequence[str], options: ConformanceOptions, folder: Path, entries: dict[str, dict[str, Any]]
-) -> tuple[int, list[dict[str, Any]]]:
-    """Start a process for subjects and wait; the entries of those that it finished are added, whatever happens."""
-    taken = {entry["name"]: spec for spec, entry in entries.items()}
-    with TemporaryDirectory() as place:
-        answers = Path(place) / "answers.jsonl"
-        asked = {"specs": specs, "options": asdict(options), "taken": taken}
-        places = {"folder": str(folder.resolve()), "answers": str(answers)}
-        try:
-            code = _waited([sys.executable, "-c", PROGRAM, json.dumps({**asked, **places})])
-        finally:
-            found = _answers(answers)
-            entries.update({answer["spec"]: answer for answer in found if "spec" in answer})
-    return code, found
-
-
-def _waited(command: Sequence[str]) -> int:
-    """The exit code of a process, which ends with this one."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    try:
-        return process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-
-
-def _answers(path: Path) -> list[dict[str, Any]]:
-    """What a process has said; a line that it did not finish is left out."""
-    found: list[dict[str, Any]] = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError):
-                found.append(json.loads(line))
-    return found
-
-
-def _fate(code: int) -> str:
-    """How a process ended."""
-    with suppress(ValueError):
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return f"signal {-code}"
-
-
-def _write(
-    entries: Mapping[str, Mapping[str, Any]], wanted: Sequence[str], options: ConformanceOptions, command: str, folder: Path
-) -> None:
+def _write(run: _Run, command: str, folder: Path) -> None:
     """Write the records of all finished subjects, in their order, and what there is to say of each subject."""
-    ordered = [entries[spec] for spec in wanted if spec in entries]
-    files = [Kept(folder / "records", entry["digest"]).records for entry in ordered if entry["checks"]]
-    write_atomically(folder / "records.jsonl", "".join(file.read_text(encoding="utf-8") for file in files))
+    specs, entries = run.asked.specs, run.entries
+    folder.mkdir(parents=True, exist_ok=True)
+    records = [record for spec in specs for record in run.records.get(spec, ())]
+    lines = [json.dumps(jsonable(record.as_dict()), allow_nan=False) + "\n" for record in records]
+    write_atomically(folder / "records.jsonl", "".join(lines))
+    ordered = [entries[spec] for spec in specs if spec in entries]
     content = {
         "schema": SCHEMA,
         "command": command,
         "code": code_version(),
-        "options": options.selection,
+        "options": run.asked.options.selection,
         "subjects": [{name: value for name, value in entry.items() if name not in LEFT_OUT} for entry in ordered],
-        "unfinished": [spec for spec in wanted if spec not in entries],
+        "unfinished": [spec for spec in specs if spec not in entries],
     }
     write_atomically(folder / "subjects.json", json.dumps(content, indent=1, allow_nan=False) + "\n")

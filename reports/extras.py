@@ -1,4 +1,4 @@
-"""Packages of the extra ``report``, imported where they are needed."""
+"""Packages of optional extras, imported where they are needed."""
 
 import importlib
 from typing import Any
@@ -8,11 +8,12 @@ class MissingExtraError(ImportError):
     """A package of an optional extra is not installed; the message says how to get it."""
 
 
-def require(module: str) -> Any:
-    """Import a module of the extra ``report``.
+def require(module: str, extra: str = "report") -> Any:
+    """Import a module of an optional extra.
 
     Args:
         module: its dotted name.
+        extra: that brings it.
 
     Returns:
         The module.
@@ -28,4 +29,4 @@ def require(module: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         package = {"sklearn": "scikit-learn"}.get(module.partition(".")[0], module.partition(".")[0])
-        raise MissingExtraError(f"{package} is not installed; run: pip install 'fishergauge[report]'") from error
+        raise MissingExtraError(f"{package} is not installed; run: pip install 'fishergauge[{extra}]'") from error

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishergauge.reports.run_options import Progress, available_cores, natural, positive
+from fishergauge.reports.run_options import Progress, natural
+from fishergauge.reports.sweep.options import add_engine_options
 from fishergauge.reports.usage import UsageError, answer, make_folder, patterns, require_matches
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     group.add_argument("--seed", type=natural, default=0, metavar="N", help="of data, parameters and draws (default: 0)")
     group.add_argument("--list", action="store_true", help="list quantities and what is promised of them; check nothing")
     group = parser.add_argument_group("how")
-    group.add_argument("-j", "--jobs", type=positive, metavar="N", help="processes at the same time (default: one a core)")
     group.add_argument("--out", type=Path, default=Path("out/peers"), metavar="DIR", help="results (default: out/peers)")
     group.add_argument(
         "--update",
@@ -64,6 +64,7 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="DIR",
         help="renew the known red cells in this folder, suites/peers/findings of a checkout, by those that a finding explains",
     )
+    add_engine_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -78,7 +79,11 @@ def run(options: argparse.Namespace) -> int:
 def _peers(options: argparse.Namespace) -> int:
     from fishergauge.reports.peers_files import write_files
     from fishergauge.reports.peers_ledger_page import ledger_page
-    from fishergauge.reports.peers_run import run_tasks
+    from fishergauge.reports.peers_run import CELLS, run_tasks, write_run_records
+    from fishergauge.reports.sweep.cells_of_peers import sweep_cells
+    from fishergauge.reports.sweep.options import engine_of
+    from fishergauge.reports.sweep.part import run_part
+    from fishergauge.reports.sweep.store import SweepStore
     from fishergauge.suites.atomic import write_atomically
     from fishergauge.suites.peers.expected_cells import read_expected, write_expected
     from fishergauge.suites.peers.judgement import judged, renewed
@@ -97,14 +102,19 @@ def _peers(options: argparse.Namespace) -> int:
     if not tasks:
         print("vacuous: nothing was checked")
         return VACUOUS
+    engine = engine_of(options)
     make_folder(options.out)
+    store = SweepStore(options.out / CELLS)
     shown = Progress(sys.stderr) if sys.stderr.isatty() else None
     start = time.perf_counter()
     try:
-        ran = run_tasks(tasks, options.out / "records", options.jobs or available_cores(), shown)
+        if options.shard:
+            return run_part(list(sweep_cells(tasks).values()), options, store, engine, shown)
+        ran = run_tasks(tasks, store, engine, shown)
     finally:
         if shown is not None:
             shown.clear()
+    write_run_records(ran, options.out / "records")
     records = [record for one in ran for record in one.records]
     asked = _asked_by([one.task for one in ran if not one.error], options)
     cells = judged(records, ledger, expected, asked)

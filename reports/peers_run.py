@@ -1,17 +1,20 @@
-"""Running the kit on libraries: quantity by quantity on several processes, kept as they come, so that a restart goes on."""
+"""Running the kit on libraries: quantity by quantity as cells of a sweep, kept as they come, so that a restart goes on."""
 
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from glob import escape
 from pathlib import Path
 
-from fishergauge.reports.extras import require
-from fishergauge.suites.peers.execution import PeerTask, run_task
+from fishergauge.reports.sweep.cells_of_peers import read, sweep_cells
+from fishergauge.reports.sweep.engine import Engine
+from fishergauge.reports.sweep.execution import Progress, sweep
+from fishergauge.reports.sweep.store import SweepStore
+from fishergauge.suites.peers.execution import PeerTask
 from fishergauge.suites.record import Record
-from fishergauge.suites.records_file import RecordsError, read_records, write_records
+from fishergauge.suites.records_file import write_records
 
-Progress = Callable[[int, int, object], None]
+CELLS = "cells.jsonl"
+"""The file of the finished runs in the folder of the results."""
 
 
 @dataclass(frozen=True)
@@ -31,73 +34,42 @@ class Ran:
     kept: bool = False
 
 
-def run_tasks(tasks: Sequence[PeerTask], folder: Path, jobs: int, progress: Progress | None = None) -> list[Ran]:
-    """Run tasks, one process each, and keep the records of each under a name that says of what they are.
-
-    A file is used again if the task, the code and the versions of the libraries are those of its name; a damaged one is
-    written anew.
+def run_tasks(tasks: Sequence[PeerTask], store: SweepStore, engine: Engine, progress: Progress | None = None) -> list[Ran]:
+    """Run what the store lacks of the tasks.
 
     Args:
         tasks: what is checked.
-        folder: of the records; made where it is missing.
-        jobs: number of tasks at the same time.
+        store: of the runs.
+        engine: computes them.
         progress: is told the number of finished tasks, of all tasks, and the last one.
 
     Returns:
         One for each task, in their order.
     """
+    cells = sweep_cells(tasks)
+    kept = {task for task, cell in cells.items() if (line := store.get(cell)) is not None and line.verdict == "done"}
+    lines = sweep(list(cells.values()), store, engine, progress, say=lambda line: None)
+    ran = []
+    for task, cell in cells.items():
+        line = lines[cell]
+        if line.verdict == "failed":
+            ran.append(Ran(task, (), line.trace or line.error))
+        else:
+            ran.append(Ran(task, read(line.result, task), kept=task in kept))
+    return ran
+
+
+def write_run_records(ran: Sequence[Ran], folder: Path) -> None:
+    """Write the records of each task into a file of its own, from which the report takes what is shown of a check.
+
+    Args:
+        ran: the tasks.
+        folder: made where it is missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    found: dict[PeerTask, Ran] = {}
-    for task in tasks:
-        if (records := _kept(file_of(task, folder))) is not None:
-            found[task] = Ran(task, records, kept=True)
-    left = [task for task in tasks if task not in found]
-    if progress is not None:
-        progress(len(found), len(tasks), "kept from an earlier run")
-    try:
-        for ran in _computed(left, folder, jobs):
-            found[ran.task] = ran
-            if progress is not None:
-                progress(len(found), len(tasks), ran.task.label)
-    except Exception as error:  # a process that died takes its task with it, not the finished ones
-        for task in left:
-            found.setdefault(task, Ran(task, (), f"its process ended: {error!r}"))
-    return [found[task] for task in tasks]
-
-
-def file_of(task: PeerTask, folder: Path) -> Path:
-    """Where the records of a task are kept."""
-    return folder / f"{task.subject.replace('/', '-')}-{task.dtype}-{task.digest}.jsonl"
-
-
-def _computed(tasks: Sequence[PeerTask], folder: Path, jobs: int) -> Iterator[Ran]:
-    """The tasks as they end, library by library, so that no process has imported two of them."""
-    if jobs == 1:
-        yield from (_run(task, folder, jobs) for task in tasks)
-        return
-    joblib, loky = require("joblib"), require("joblib.externals.loky")
-    for _, own in groupby(tasks, lambda task: task.subject.partition("/")[0]):
-        calls = (joblib.delayed(_run)(task, folder, 1) for task in own)
-        yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(calls)
-        loky.get_reusable_executor().shutdown(wait=True)
-
-
-def _run(task: PeerTask, folder: Path, jobs: int) -> Ran:
-    """Run a task and keep its records, in whichever process this is."""
-    try:
-        records = run_task(task, jobs)
-    except Exception:
-        return Ran(task, (), traceback.format_exc())
-    if records:
-        write_records(records, file_of(task, folder))
-    return Ran(task, records)
-
-
-def _kept(path: Path) -> list[Record] | None:
-    """The records of an earlier run; None if there are none that can be read."""
-    if not path.exists():
-        return None
-    try:
-        return read_records(path)
-    except RecordsError:
-        return None
+    for one in ran:
+        stem = f"{one.task.subject.replace('/', '-')}-{one.task.dtype}"
+        for old in folder.glob(f"{escape(stem)}-*.jsonl"):  # of other options, or of other versions
+            old.unlink()
+        if one.records:
+            write_records(one.records, folder / f"{stem}-records.jsonl")

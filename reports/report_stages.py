@@ -83,7 +83,12 @@ def stages(asked: Asked) -> list[Stage]:
             "paper", ("reproduce", *_experiments(asked), *quick, *device, *jobs), "claims.json", forgotten=("cells.jsonl",)
         ),
         "spectrum": Stage(
-            "spectrum", ("spectrum", "--quick", *subject, *_seed(asked), *jobs), "spectrum.json", ours=ours, found=True
+            "spectrum",
+            ("spectrum", "--quick", *subject, *_seed(asked), *jobs),
+            "spectrum.json",
+            anew=("--fresh",),
+            ours=ours,
+            found=True,
         ),
         "accuracy": Stage(
             "accuracy", ("accuracy", *quick, *subject, *_seed(asked), *jobs), "accuracy/accuracy.json", "accuracy", ours=ours
@@ -98,7 +103,7 @@ def stages(asked: Asked) -> list[Stage]:
             found=True,
         ),
         "peers": Stage(
-            "peers", ("peers", *_peers(asked), *jobs), "peers/peers.json", "peers", forgotten=("peers/records",), found=True
+            "peers", ("peers", *_peers(asked), *jobs), "peers/peers.json", "peers", forgotten=("peers/cells.jsonl",), found=True
         ),
     }
     return [table[part] for part in PARTS if part in asked.parts]

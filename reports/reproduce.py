@@ -1,8 +1,10 @@
 """Run experiments: cells, artefacts, ledger, provenance."""
 
+import argparse
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,16 +13,27 @@ import torch
 from fishergauge.reports.cell import Cell, Record
 from fishergauge.reports.cost_table import cost_markdown, cost_table
 from fishergauge.reports.data import load
-from fishergauge.reports.engine import Computed, compute, in_parallel
 from fishergauge.reports.experiment import Experiment
 from fishergauge.reports.extras import require
+from fishergauge.reports.in_parallel import in_parallel
 from fishergauge.reports.ledger import LedgerEntry, write_ledger
 from fishergauge.reports.options import OptionError, Options
 from fishergauge.reports.provenance import write_provenance
-from fishergauge.reports.store import Store
+from fishergauge.reports.sweep.cell import SweepCell
+from fishergauge.reports.sweep.cells_of_reproduce import sweep_cell
+from fishergauge.reports.sweep.engine import Engine
+from fishergauge.reports.sweep.execution import Progress, sweep
+from fishergauge.reports.sweep.line import Line
+from fishergauge.reports.sweep.loky_engine import LokyEngine
+from fishergauge.reports.sweep.part import run_part
+from fishergauge.reports.sweep.serial_engine import SerialEngine
+from fishergauge.reports.sweep.store import SweepStore
 from fishergauge.reports.tables import write_csv, write_json
 from fishergauge.reports.targets import NEEDS, PAPER
 from fishergauge.reports.usage import make_folder
+
+CELLS = "cells.jsonl"
+"""The file of the finished cells in the folder of the results."""
 
 Say = Callable[[str], None]
 
@@ -36,16 +49,23 @@ class Outcome:
     paths: list[Path] = field(default_factory=list)
 
 
-def reproduce(options: Options, experiments: Mapping[str, Experiment], command: str = "", say: Say = print) -> Outcome:
+def reproduce(
+    options: Options,
+    experiments: Mapping[str, Experiment],
+    command: str = "",
+    say: Say = print,
+    engine: Engine | None = None,
+) -> Outcome:
     """Run the experiments that the options ask for, or what of them is not finished yet.
 
     A cell that fails is reported with its traceback, and the rest goes on; so is an artefact.
 
     Args:
         options: what to do.
-        experiments: by name.
+        experiments: by name; where cells are computed it is those of :mod:`fishergauge.reports.experiments` that run.
         command: the command line, for the record of origin.
         say: prints a line.
+        engine: computes the cells; by default as many processes of this machine as the options say.
 
     Returns:
         The outcome.
@@ -54,24 +74,23 @@ def reproduce(options: Options, experiments: Mapping[str, Experiment], command: 
         OptionError: an option cannot be honoured.
         DataError: there is no such data set.
         MissingExtraError: a package of the extra ``report`` is missing.
+        EngineError: the engine can compute nothing; what is finished is kept.
     """
     check_options(options, experiments)
-    store, outcome = Store(options.out, say), Outcome()
+    store, outcome = SweepStore(options.out / CELLS, say), Outcome()
     chosen = {name: experiments[name].cells(options) for name in options.experiments}
     cells = list(dict.fromkeys(cell for group in chosen.values() for cell in group))
-    kept = {cell: record for cell in cells if (record := store.get(cell, options.device)) is not None}
-    outcome.kept = len(kept)
-    outcome.results.update(kept)
-    missing = [cell for cell in cells if cell not in kept]
-    for computed in _progress(compute(missing, experiments, options.device, options.jobs), len(missing)):
-        label = computed.cell.label
-        if computed.record is None:
-            outcome.failures.append(f"{label} failed: {computed.error}")
-            say(f"{label} failed:\n{computed.trace}")
-            continue
-        outcome.results[computed.cell] = store.put(computed.cell, options.device, computed.record)
-        outcome.computed += 1
-        say(f"{label}: {computed.seconds:.1f} s")
+    sent = {cell: sweep_cell(cell, options.device) for cell in cells}
+    with _told(store, say) as (told, news):
+        lines = sweep(list(sent.values()), store, engine or local_engine(options.device, options.jobs), told, _unsaid)
+    for cell in cells:
+        line = lines[sent[cell]]
+        if line.verdict == "done":
+            outcome.results[cell] = line.result
+        else:
+            outcome.failures.append(f"{cell.label} failed: {line.error}")
+    outcome.computed = sum(1 for line in news if line.verdict == "done")
+    outcome.kept = len(outcome.results) - outcome.computed
     tasks = []
     for data in groups(cells):
         for name, group in chosen.items():
@@ -87,6 +106,41 @@ def reproduce(options: Options, experiments: Mapping[str, Experiment], command: 
             say(f"{what}\n{trace}")
     _finish(options, entries, cells, command, outcome, say)
     return outcome
+
+
+def compute_part(
+    options: Options, experiments: Mapping[str, Experiment], engine: Engine, given: argparse.Namespace, say: Say = print
+) -> int:
+    """Compute the cells of a shard, and nothing else.
+
+    Args:
+        options: what to do.
+        experiments: by name.
+        engine: computes the cells.
+        given: the command line as parsed, with ``shard``.
+        say: prints a line.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        OptionError: an option cannot be honoured.
+    """
+    check_options(options, experiments)
+    store = SweepStore(options.out / CELLS, say)
+    cells = dict.fromkeys(cell for name in options.experiments for cell in experiments[name].cells(options))
+    with _told(store, say) as (told, _):
+        return run_part([sweep_cell(cell, options.device) for cell in cells], given, store, engine, told)
+
+
+def local_engine(device: str, jobs: int) -> Engine:
+    """The engine of this machine: several processes, but for a device that they would share.
+
+    Args:
+        device: on which cells are computed.
+        jobs: number of processes.
+    """
+    return SerialEngine() if jobs == 1 or torch.device(device).type != "cpu" else LokyEngine(jobs)
 
 
 def check_options(options: Options, experiments: Mapping[str, Experiment]) -> None:
@@ -183,12 +237,26 @@ def _finish(options: Options, entries: list[LedgerEntry], cells: list[Cell], com
         say(f"FAILED: {failure}")
 
 
-def _progress(computed: Iterator[Computed], total: int) -> Iterator[Computed]:
-    """The cells as they end, with a progress bar where someone watches."""
-    if not sys.stderr.isatty():
-        yield from computed
-        return
-    bar = require("tqdm").tqdm(computed, total=total, unit="cell")
-    for one in bar:
-        bar.set_description(one.cell.label)
-        yield one
+@contextmanager
+def _told(store: SweepStore, say: Say) -> Iterator[tuple[Progress, list[Line]]]:
+    """What tells of each cell that ends, with a progress bar where someone watches; and the lines of those cells."""
+    bar = require("tqdm").tqdm(unit="cell") if sys.stderr.isatty() else None
+    news: list[Line] = []
+
+    def told(done: int, total: int, what: object) -> None:
+        if bar is not None:
+            bar.total, bar.n = total, done
+            bar.set_description(str(what))
+        if isinstance(what, SweepCell) and (line := store.get(what)) is not None:
+            news.append(line)
+            say(f"{what}: {line.seconds:.1f} s" if line.verdict == "done" else f"{what} failed:\n{line.trace or line.error}")
+
+    try:
+        yield told, news
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _unsaid(line: str) -> None:
+    """What is told with its traceback already."""

@@ -63,7 +63,7 @@ def run_checks(
     """
     from fishergauge.suites.conformance import check
 
-    _validate(options)
+    validate(options)
     shown = Progress(sys.stderr) if progress else None
     try:
         return check(
@@ -128,10 +128,13 @@ class Progress:
             self.stream.flush()
 
 
-def _validate(options: argparse.Namespace) -> None:
-    """Refuse selections of nothing and devices that are not there."""
+def validate(options: argparse.Namespace) -> None:
+    """Refuse selections of nothing and devices that are not there.
+
+    Raises:
+        UsageError: a pattern matches nothing, or there is no such device.
+    """
     from fishergauge.suites.claims import CLAIMS
-    from fishergauge.suites.devices import devices
     from fishergauge.suites.problem_files import load_problems
     from fishergauge.suites.zoo import CATALOGUE
 
@@ -140,11 +143,22 @@ def _validate(options: argparse.Namespace) -> None:
     if options.problems != "*":
         own = [name for file in options.problem_file for name in load_problems(file)]
         require_matches("--problems", options.problems, [*CATALOGUE, *own], "fishergauge problems")
-    kind = options.device.partition(":")[0]
+    require_device(options.device)
+
+
+def require_device(name: str) -> None:
+    """Refuse what is no device, and one that is not there.
+
+    Raises:
+        UsageError: the message names the remedy.
+    """
+    from fishergauge.suites.devices import devices
+
+    kind = name.partition(":")[0]
     if kind not in ("cpu", "cuda"):
-        raise UsageError(f"--device {options.device!r} is no device; use cpu or cuda")
+        raise UsageError(f"--device {name!r} is no device; use cpu or cuda")
     if kind not in devices():
-        raise UsageError(f"--device {options.device}: no such device is visible; use cpu, or a build of torch that sees one")
+        raise UsageError(f"--device {name}: no such device is visible; use cpu, or a build of torch that sees one")
 
 
 def _checked(convert: Callable[[str], float], text: str, holds: Callable[[float], bool], expected: str) -> float:

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishergauge.reports.run_options import SUBJECT_HELP, Progress, available_cores, positive
+from fishergauge.reports.run_options import SUBJECT_HELP, Progress
+from fishergauge.reports.sweep.options import add_engine_options
 from fishergauge.reports.usage import UsageError, answer, chosen, make_folder, require_distinct, require_range
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-    from torch import dtype
-
-    from fishergauge.reference import Problem
+    from fishergauge.reports.sweep.sent_subject import Sent
     from fishergauge.suites.spectrum.execution import Plan
     from fishergauge.suites.spectrum.row import Row
     from fishergauge.suites.subject import Subject
@@ -26,7 +25,8 @@ LEAST_CLASSES = 3
 LISTING = "fishergauge spectrum --list"
 EPILOG = """\
 exit code: 0 if theory and measurement agree everywhere; 1 if they contradict each other somewhere ("red");
-2 if a subject cannot be loaded or the options are wrong; 3 if of a subject nothing could be measured that it promises"""
+2 if a subject cannot be loaded or the options are wrong; 3 if of a subject nothing could be measured that it promises.
+Finished cells are kept in the folder of the results: the same command goes on from them"""
 
 
 def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -57,8 +57,9 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     group.add_argument(
         "--limit", type=float, default=10.0, metavar="SECONDS", help="allowed to one call of a subject (default: 10)"
     )
-    group.add_argument("-j", "--jobs", type=positive, metavar="N", help="processes at the same time (default: one a core)")
+    group.add_argument("--fresh", action="store_true", help="measure everything anew, also what is finished")
     group.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default: out)")
+    add_engine_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -75,10 +76,13 @@ def _spectrum(options: argparse.Namespace) -> int:
     from fishergauge.reports.data import load
     from fishergauge.reports.extras import require
     from fishergauge.reports.spectrum_artefacts import write_artefacts
+    from fishergauge.reports.spectrum_run import CELLS, measure_spectrum, spectrum_cells
     from fishergauge.reports.spectrum_tables import sections, summary_line
-    from fishergauge.suites.spectrum.execution import measure_spectrum
+    from fishergauge.reports.sweep.options import engine_of
+    from fishergauge.reports.sweep.part import run_part
+    from fishergauge.reports.sweep.store import SweepStore
 
-    plan = plan_of(options)
+    plan, sent = plan_of(options)
     require("matplotlib.figure")
     for name in plan.data:
         if load(name).num_classes < LEAST_CLASSES:
@@ -86,11 +90,17 @@ def _spectrum(options: argparse.Namespace) -> int:
                 f"--data {name}: with two classes all output factors have rank one, so that most approximations coincide with "
                 "others; choose data of at least three classes (synthetic, digits, wine)"
             )
+    engine = engine_of(options)
     make_folder(options.out)
+    if options.fresh:
+        (options.out / CELLS).unlink(missing_ok=True)
+    store = SweepStore(options.out / CELLS)
     shown = Progress(sys.stderr) if sys.stderr.isatty() else None
     start = time.perf_counter()
     try:
-        rows = measure_spectrum(plan, problem_of, options.jobs or available_cores(), shown)
+        if options.shard:
+            return run_part(list(spectrum_cells(plan, sent).values()), options, store, engine, shown)
+        rows = measure_spectrum(plan, sent, store, engine, shown)
     finally:
         if shown is not None:
             shown.clear()
@@ -109,18 +119,21 @@ def _spectrum(options: argparse.Namespace) -> int:
     return 1 if any(row.red for row in rows) else VACUOUS if empty else 0
 
 
-def plan_of(options: argparse.Namespace) -> "Plan":
+def plan_of(options: argparse.Namespace) -> "tuple[Plan, dict[str, Sent]]":
     """What the options ask for.
 
     Args:
         options: as parsed.
+
+    Returns:
+        The plan, and what is sent of its subjects, by name.
 
     Raises:
         UsageError: a pattern matches nothing, a number is out of range, or two subjects have one name.
         SubjectError: a subject cannot be loaded.
     """
     from fishergauge.reference import FAMILIES
-    from fishergauge.suites.loading import load_subject
+    from fishergauge.reports.sweep.sent_subject import loaded
     from fishergauge.suites.spectrum.approximations import approximations
     from fishergauge.suites.spectrum.execution import KAPPAS, QUICK_KAPPAS, Plan
     from fishergauge.suites.spectrum.models import MODELS
@@ -131,36 +144,22 @@ def plan_of(options: argparse.Namespace) -> "Plan":
     if options.models is None and quick:
         models = [name for name in models if MODELS[name].quick]
     catalogue = list(approximations())
-    subjects = [load_subject(text) for text in dict.fromkeys(options.subject)]
-    require_distinct([subject.name for subject in subjects], catalogue)
+    given = loaded(list(dict.fromkeys(options.subject)))
+    require_distinct([subject.name for subject, _ in given], catalogue)
     both = ("float64", "float32")
     asked = options.dtype or ("float64" if quick else "both")
-    return Plan(
+    plan = Plan(
         models=tuple(models),
         data=tuple(dict.fromkeys(options.data or (("synthetic",) if quick else ("synthetic", "digits")))),
         dtypes=both if asked == "both" else (asked,),
         families=tuple(chosen("--families", options.families, FAMILIES, LISTING)),
         kappas=QUICK_KAPPAS if quick else KAPPAS,
         approximations=tuple(chosen("--approximations", options.approximations, catalogue, LISTING)),
-        subjects=tuple(subjects),
+        subjects=tuple(subject for subject, _ in given),
         limit=options.limit,
         seed=options.seed,
     )
-
-
-def problem_of(model: str, data: str, dtype: "dtype") -> "Problem":
-    """The problem of a model on a data set.
-
-    Args:
-        model: its name.
-        data: name of the data set.
-        dtype: of parameters and inputs.
-    """
-    from fishergauge.reports.data import load
-    from fishergauge.suites.spectrum.models import spectrum_problem
-
-    found = load(data)
-    return spectrum_problem(model, found.inputs, found.targets, found.num_classes, dtype, data)
+    return plan, {subject.name: sent for subject, sent in given}
 
 
 def vacuous(rows: "Sequence[Row]", subject: "Subject") -> bool:

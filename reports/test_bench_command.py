@@ -90,7 +90,7 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measur
     (tmp_path / "mine.py").write_text(SUBJECTS)
     stand_in = Measured()
     monkeypatch.setattr("fishergauge.reports.bench_plan.implementations", offered)
-    monkeypatch.setattr("fishergauge.reports.bench_run.measure", stand_in)
+    monkeypatch.setattr("fishergauge.reports.sweep.cells_of_bench.measure", stand_in)
     yield stand_in
     for name in [name for name in sys.modules if name.startswith("fishergauge_subject_")]:
         del sys.modules[name]
@@ -239,7 +239,7 @@ def test_a_subject_of_which_nothing_is_measured_ends_with_3(measured: Measured, 
         (["--github", "."], "--github .: this is a folder"),
         (["--markdown", "no/where.md"], "there is no folder no; make it first"),
         (["--out", "mine.py"], "--out mine.py is a file; name a folder"),
-        (["--resume"], "out/bench/bench.jsonl: no such file"),
+        (["--resume"], "--resume: out/bench/cells.jsonl: no such file"),
     ],
 )
 def test_wrong_use_ends_with_2_and_says_why(
@@ -374,8 +374,11 @@ def test_an_absent_device_is_shown_in_the_tables_and_ends_with_2(
 
 def test_an_interrupted_run_keeps_what_it_has_and_can_go_on(measured: Measured, capsys: pytest.CaptureFixture[str]) -> None:
     few = ["--problems", "mlp-small,cnn-small"]
+    measured.interrupted_at = 0
+    assert run(*few) == run(*few, "--resume") == 130
+    assert "0 finished benchmarks are kept" in capsys.readouterr().err
     measured.interrupted_at = 1
-    assert run(*few) == 130
+    assert run(*few, "--resume") == 130
     err = capsys.readouterr().err
     assert "interrupted; " in err
     assert "finished benchmarks are kept in out/bench/bench.jsonl, and the same command with --resume goes on" in err
@@ -394,18 +397,51 @@ def test_an_interrupted_run_keeps_what_it_has_and_can_go_on(measured: Measured, 
 
 
 def test_a_run_of_other_circumstances_is_not_resumed(capsys: pytest.CaptureFixture[str]) -> None:
-    path = Path("out/bench/bench.jsonl")
+    path = Path("out/bench/cells.jsonl")
     assert run(*FEW) == 0
-    records = read_records(path)
+    lines = [json.loads(text) for text in path.read_text().splitlines()]
     for changes, said in (
         ({"machine": {**machine(), "cpu": "abacus"}}, "CPU: abacus, now"),
         ({"versions": {**versions(), "torch": "1.0"}}, "torch 1.0 and "),
     ):
-        write_records([replace(one, **changes) for one in records], path)
+        changed = [{**line, "result": [{**record, **changes} for record in line["result"]]} for line in lines]
+        path.write_text("".join(json.dumps(line) + "\n" for line in changed))
         assert run(*FEW, "--resume") == 2
         err = capsys.readouterr().err
         assert "was begun under other circumstances" in err
         assert said in err
+
+
+def test_shards_are_joined_and_resumed(measured: Measured, capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["--problems", "mlp-small,cnn-small"]
+    for number in (1, 2):
+        assert run(*few, "--out", f"part{number}", "--shard", f"{number}/2") == 0
+        assert not Path(f"part{number}/bench.jsonl").exists()
+    assert "shard 2/2: 2 of 4 cells in part2/cells.jsonl, 0 failed" in capsys.readouterr().out
+    Path("out/bench").mkdir(parents=True)
+    Path("out/bench/cells.jsonl").write_text("".join(Path(f"part{number}/cells.jsonl").read_text() for number in (1, 2)))
+    done = len(measured.calls)
+    assert run(*few, "--resume") == 0
+    assert len(measured.calls) == done == 4
+    assert len(read_records(Path("out/bench/bench.jsonl"))) == 10
+    assert run(*few) == 0  # anew
+    assert len(measured.calls) == 8
+
+
+def test_a_case_that_fails_is_red(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], measured: Measured
+) -> None:
+    def failing(chosen: Sequence[Implementation], *arguments: Any, **how: Any) -> list[BenchRecord]:
+        if chosen[0].task == DENSE:
+            raise RuntimeError("out of order")
+        return measured(chosen, *arguments, **how)
+
+    monkeypatch.setattr("fishergauge.reports.sweep.cells_of_bench.measure", failing)
+    assert run(*FEW) == 1
+    assert "RuntimeError: out of order" in capsys.readouterr().out
+    assert len(read_records(Path("out/bench/bench.jsonl"))) == 5
+    monkeypatch.setattr("fishergauge.reports.sweep.cells_of_bench.measure", measured)
+    assert run(*FEW, "--resume") == 0
 
 
 def test_an_old_version_is_timed_in_turn(

@@ -69,8 +69,8 @@ def test_a_real_run_passes_its_own_baseline_and_not_a_cheaper_one(capsys: pytest
 
 def test_growth_that_contradicts_theory_is_red(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [ROW, WRONG, REFUSED]
-    monkeypatch.setattr("fishergauge.reports.bench_scaling.measure_scaling", lambda chosen, **how: rows)
-    monkeypatch.setattr("fishergauge.reports.bench_run.measure", lambda *arguments, **how: [RECORD])
+    monkeypatch.setattr("fishergauge.reports.sweep.cells_of_bench.measure_scaling", lambda chosen, **how: rows)
+    monkeypatch.setattr("fishergauge.reports.sweep.cells_of_bench.measure", lambda *arguments, **how: [RECORD])
     few = ["--no-peers", "--problems", "mlp-small", "--tasks", "ggn/dense", "--implementations", "fishergauge"]
     monkeypatch.setattr("fishergauge.reports.bench_files.roofline_figures", lambda records, out: [])
     monkeypatch.setattr("fishergauge.reports.bench_files.scaling_figures", lambda rows, out: [out / "scaling-mlp.png"])
@@ -132,7 +132,7 @@ def test_without_matplotlib_there_are_no_figures_and_the_run_says_so(
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setattr("fishergauge.reports.bench_run.measure", lambda *arguments, **how: [RECORD])
+    monkeypatch.setattr("fishergauge.reports.sweep.cells_of_bench.measure", lambda *arguments, **how: [RECORD])
     monkeypatch.setattr("fishergauge.reports.bench_figures.measure_limits", lambda *arguments: LIMITS)
     assert run(*FEW) == 0
     captured = capsys.readouterr().out

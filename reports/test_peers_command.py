@@ -10,11 +10,15 @@ import torch
 from torch import Tensor
 
 from fishergauge.reference import Problem, fisher
-from fishergauge.reports import peers_run
 from fishergauge.reports.cli import main
+from fishergauge.reports.peers_run import run_tasks
+from fishergauge.reports.sweep import cells_of_peers
+from fishergauge.reports.sweep.loky_engine import LokyEngine
+from fishergauge.reports.sweep.store import SweepStore
 from fishergauge.suites.peers import execution, registry
 from fishergauge.suites.peers.execution import PeerTask
 from fishergauge.suites.peers.peer import Peer
+from fishergauge.suites.records_file import read_records
 from fishergauge.suites.subject import Subject
 
 Run = Callable[..., int]
@@ -70,7 +74,6 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ledger: Path) -> Run:
         Peer("gone", "gone_and_away", Subject("gone/fisher", exact), "the Fisher"),
     ]
     monkeypatch.setattr(registry, "peers", lambda: every)
-    monkeypatch.setattr(execution, "adapter_of", lambda library: "registry")
     monkeypatch.setattr("fishergauge.suites.peers.ledger.FINDINGS", ledger)
     FACTOR[0] = 2.0
 
@@ -153,20 +156,22 @@ def test_finished_quantities_are_kept_and_damaged_ones_run_again(
     run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     run(update=True)
-    kept = sorted((tmp_path / "out" / "records").iterdir())
+    kept = tmp_path / "out" / "cells.jsonl"
     before = rows(tmp_path)
-    kept[0].write_text(kept[0].read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    kept.write_text(kept.read_text(encoding="utf-8")[:-20], encoding="utf-8")
     capsys.readouterr()
     assert run() == 0
     assert "2 of 3 runs kept from before" in capsys.readouterr().out
     assert rows(tmp_path) == before
+    run()
+    assert "3 of 3 runs kept from before" in capsys.readouterr().out
 
 
 def test_another_version_of_the_library_is_checked_anew(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(update=True)
-    monkeypatch.setattr(execution, "version_of", lambda library: "2")
+    monkeypatch.setattr(cells_of_peers, "version_of", lambda library: "2")
     capsys.readouterr()
     run()
     assert "kept from before" not in capsys.readouterr().out
@@ -225,7 +230,7 @@ def test_a_mistake_in_the_ledger_is_named_before_anything_runs(
     (ledger / "fake.toml").write_text(LEDGER.replace('"defect"', '"bug"'), encoding="utf-8")
     assert run() == 2
     assert "fake.toml, finding 1: class is one of" in capsys.readouterr().err
-    assert not (tmp_path / "out" / "records").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_list_says_what_is_promised_and_converted(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,20 +268,47 @@ def test_two_runs_on_the_same_records_write_the_same_files(run: Run, tmp_path: P
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "out").glob("peers.*")}
 
 
-def test_processes_of_one_library_do_not_serve_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_records_of_each_quantity_stand_in_a_file_for_the_report(run: Run, tmp_path: Path) -> None:
+    run()
+    run("--claims", "T1")
+    folder = tmp_path / "out" / "records"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"fake-{name}-float64-records.jsonl" for name in ("diagonal", "exact", "fisher")
+    ]
+    records = read_records(folder / "fake-fisher-float64-records.jsonl")
+    assert [(one.claim, one.verdict) for one in records] == [("T1", "violated")] * 2
+
+
+def test_shards_are_joined_by_concatenation_and_nothing_is_computed_twice(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2):
+        assert run("--shard", f"{number}/2", out=f"part{number}") == 0
+    said = capsys.readouterr().out
+    assert "shard 1/2: 2 of 3 cells in " in said
+    assert "shard 2/2: 1 of 3 cells in " in said
+    assert not (tmp_path / "part1" / "peers.csv").exists()
+    (tmp_path / "joined").mkdir()
+    parts = [(tmp_path / f"part{number}" / "cells.jsonl").read_text(encoding="utf-8") for number in (2, 1)]
+    (tmp_path / "joined" / "cells.jsonl").write_text("".join(parts), encoding="utf-8")
+    assert run(out="joined") == run() == 1
+    assert "3 of 3 runs kept from before" in capsys.readouterr().out
+    assert rows(tmp_path, "joined") == rows(tmp_path)
+
+
+def test_processes_of_one_library_do_not_serve_another(tmp_path: Path) -> None:
     names = ["backpack/kflr", "backpack/diag-ggn-exact", "singd/kfac-expand"]
     tasks = [PeerTask(name, claims="T26-psd", problems="mlp-tanh-gaussian") for name in names]
-
-    def process_of(task: PeerTask, folder: Path, jobs: int) -> object:
-        """The number of the process in the place of a result; nested, so that it is sent by value."""
-        from os import getpid
-
-        from fishergauge.reports.peers_run import Ran
-
-        return Ran(task, (), str(getpid()))
-
-    monkeypatch.setattr(peers_run, "_run", process_of)
-    ran = peers_run.run_tasks(tasks, tmp_path, 2)
+    store = SweepStore(tmp_path / "cells.jsonl")
+    ran = run_tasks(tasks, store, LokyEngine(2))
     assert [one.task for one in ran] == tasks
-    backpack, singd = ({int(one.error) for one in ran if one.task.subject.startswith(name)} for name in ("backpack", "singd"))
-    assert not backpack & singd
+    assert [(one.error, [record.claim for record in one.records]) for one in ran] == [("", ["T26-psd"])] * 3
+    workers = {str(line.cell): line.worker for line in store.lines()}
+    assert workers["singd/kfac-expand float64"] not in {workers[f"{name} float64"] for name in names[:2]}
+    assert len(cells_of_peers.sweep_cells(tasks[:2])[tasks[0]].group) == 0  # of one library there is nothing to keep apart
+
+
+def test_a_machine_with_another_version_is_refused() -> None:
+    (cell,) = cells_of_peers.sweep_cells([PeerTask("backpack/kflr")]).values()
+    with pytest.raises(RuntimeError, match=r"backpack is 1\..* here and 0\.1 where the sweep was begun; install 0\.1"):
+        cells_of_peers.records_of(**{**dict(cell.settings), "version": "0.1"})  # type: ignore[arg-type]

@@ -42,14 +42,35 @@ class Counting:
         return [LedgerEntry("E4.1", "e4", data, "s", "p", "1", "2", "3", "confirmed", "r", {"seeds": len(results)})]
 
 
+class Own(Counting):
+    """One with data of its own."""
+
+    name = "vector-field"
+
+    def cells(self, options: Options) -> list[Cell]:
+        return [Cell(self.name, "corrected", self.name, seed) for seed in range(2)]
+
+
+@pytest.fixture(autouse=True)
+def experiments(monkeypatch: pytest.MonkeyPatch) -> dict[str, Counting]:
+    """The experiments as cells find them where they are computed."""
+    registry = {"e4": Counting(), "vector-field": Own()}
+    monkeypatch.setattr("fishergauge.reports.experiments.EXPERIMENTS", registry)
+    return registry
+
+
+@pytest.fixture
+def experiment(experiments: dict[str, Counting]) -> Counting:
+    return experiments["e4"]
+
+
 def run(experiment: Counting, out: Path, seeds: int | None = None, data: str = "synthetic") -> tuple[int, int, list[str]]:
     options = Options(("e4",), (data,), seeds, out=out)
     outcome = reproduce(options, {"e4": experiment}, "command", lambda line: None)
     return outcome.computed, outcome.kept, outcome.failures
 
 
-def test_finished_cells_are_not_computed_again_and_other_options_lose_none(tmp_path: Path) -> None:
-    experiment = Counting()
+def test_finished_cells_are_not_computed_again_and_other_options_lose_none(experiment: Counting, tmp_path: Path) -> None:
     assert run(experiment, tmp_path) == (3, 0, [])
     assert run(experiment, tmp_path, seeds=1) == (0, 1, [])
     assert (tmp_path / "synthetic" / "E4_results.csv").read_text() == "seed\n0\n"
@@ -59,27 +80,22 @@ def test_finished_cells_are_not_computed_again_and_other_options_lose_none(tmp_p
     assert experiment.ran == [0, 1, 2, 3, 4, 0, 1, 2]
 
 
-def test_a_failing_cell_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
-    experiment = Counting()
+def test_a_failing_cell_is_reported_and_the_rest_goes_on(experiment: Counting, tmp_path: Path) -> None:
     experiment.fails_at = 1
     said: list[str] = []
     outcome = reproduce(Options(("e4",), ("synthetic",), out=tmp_path), {"e4": experiment}, "", said.append)
     assert experiment.ran == [0, 2]
-    assert outcome.failures == ["e4 published synthetic seed 1 failed: RuntimeError('planted failure')"]
-    assert any("Traceback" in line for line in said)
+    assert outcome.failures == ["e4 published synthetic seed 1 failed: RuntimeError: planted failure"]
+    assert any("Traceback" in line and "in run" in line for line in said)
+    assert "e4 published synthetic seed 0: 0.0 s" in said
+    assert sum("failed" in line for line in said) == 2  # as it fails, and at the end
     experiment.fails_at = None
     assert run(experiment, tmp_path) == (1, 2, [])
 
 
-def test_an_experiment_with_data_of_its_own_has_a_folder_of_its_own(tmp_path: Path) -> None:
-    class Own(Counting):
-        name = "vector-field"
-
-        def cells(self, options: Options) -> list[Cell]:
-            return [Cell(self.name, "corrected", self.name, seed) for seed in range(2)]
-
+def test_an_experiment_with_data_of_its_own_has_a_folder_of_its_own(experiments: dict[str, Counting], tmp_path: Path) -> None:
     options = Options(("e4", "vector-field"), ("synthetic",), out=tmp_path)
-    outcome = reproduce(options, {"e4": Counting(), "vector-field": Own()}, "", lambda line: None)
+    outcome = reproduce(options, experiments, "", lambda line: None)
     assert outcome.computed == 5
     assert (tmp_path / "synthetic" / "E4_results.csv").read_text() == "seed\n0\n1\n2\n"
     assert (tmp_path / "vector-field" / "E4_results.csv").read_text() == "seed\n0\n1\n"
@@ -87,16 +103,15 @@ def test_an_experiment_with_data_of_its_own_has_a_folder_of_its_own(tmp_path: Pa
     assert [claim["data"] for claim in claims] == ["synthetic", "vector-field"]
 
 
-def test_failing_artefacts_are_reported_and_the_ledger_is_written(tmp_path: Path) -> None:
-    experiment = Counting()
+def test_failing_artefacts_are_reported_and_the_ledger_is_written(experiment: Counting, tmp_path: Path) -> None:
     experiment.artefacts_fail = True
     assert run(experiment, tmp_path)[2] == ["the artefacts of e4 on synthetic failed: RuntimeError('planted artefact failure')"]
     assert json.loads((tmp_path / "claims.json").read_text())["claims"]
 
 
-def test_every_artefact_has_its_provenance(tmp_path: Path) -> None:
-    run(Counting(), tmp_path)
-    run(Counting(), tmp_path, data="wine")
+def test_every_artefact_has_its_provenance(experiment: Counting, tmp_path: Path) -> None:
+    run(experiment, tmp_path)
+    run(experiment, tmp_path, data="wine")
     recorded = json.loads((tmp_path / "provenance.json").read_text())["artefacts"]
     names = {"claims.csv", "claims.json", "claims.md", "synthetic/E4_results.csv", "wine/E4_results.csv"}
     assert set(recorded) == names
@@ -106,7 +121,7 @@ def test_every_artefact_has_its_provenance(tmp_path: Path) -> None:
     assert recorded["claims.md"]["command"] == "command"
     assert recorded["claims.md"]["versions"]["torch"]
     (tmp_path / "synthetic" / "E4_results.csv").write_text("edited")
-    run(Counting(), tmp_path, data="wine")
+    run(experiment, tmp_path, data="wine")
     assert "synthetic/E4_results.csv" not in json.loads((tmp_path / "provenance.json").read_text())["artefacts"]
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from fishergauge.reports.cli import main
 from fishergauge.reports.spectrum_artefacts import write_artefacts
+from fishergauge.reports.spectrum_run import CELLS
+from fishergauge.reports.sweep.store import SweepStore
 from fishergauge.suites.spectrum.execution import Plan
 from fishergauge.suites.spectrum.row import Row
 
@@ -80,7 +82,7 @@ def test_a_run_that_agrees_with_theory_ends_with_0_and_writes_its_files(
     assert lines[-1].endswith(" s")
     assert "violated" not in lines[-1]
     assert max(map(len, lines)) <= 120
-    assert sorted(path.name for path in (folder / "out").iterdir()) == ["provenance.json", *FILES]
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["provenance.json", *FILES, CELLS]
     record = json.loads((folder / "out" / "spectrum.json").read_text())
     assert sorted(record) == ["plan", "provenance", "rows", "schema"]
     assert record["schema"] == 1
@@ -172,7 +174,7 @@ def test_a_missing_extra_is_named_before_anything_is_measured(
     for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.setattr("fishergauge.suites.spectrum.execution.measure_spectrum", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("fishergauge.reports.spectrum_run.measure_spectrum", lambda *_: pytest.fail("measured"))
     assert main(["spectrum", *arguments]) == 2
     assert f"{package} is not installed; run: pip install 'fishergauge[report]'" in capsys.readouterr().err
 
@@ -195,7 +197,7 @@ def test_what_is_measured_by_default(
         plans.append(plan)
         return (ROW,)
 
-    monkeypatch.setattr("fishergauge.suites.spectrum.execution.measure_spectrum", measured)
+    monkeypatch.setattr("fishergauge.reports.spectrum_run.measure_spectrum", measured)
     assert main(["spectrum", *arguments]) == 0
     (plan,) = plans
     assert (len(plan.models), plan.data, plan.dtypes, len(plan.kappas)) == expected
@@ -205,7 +207,7 @@ def test_what_is_measured_by_default(
 @pytest.mark.parametrize("verdict", ["violated", "unexpected", "error"])
 def test_each_red_verdict_ends_with_1(verdict: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (ROW, replace(ROW, family="dense", verdict=verdict))
-    monkeypatch.setattr("fishergauge.suites.spectrum.execution.measure_spectrum", lambda *_: rows)
+    monkeypatch.setattr("fishergauge.reports.spectrum_run.measure_spectrum", lambda *_: rows)
     assert main(["spectrum"]) == 1
 
 
@@ -241,7 +243,7 @@ def test_an_interrupt_ends_with_130(capsys: pytest.CaptureFixture[str], monkeypa
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fishergauge.suites.spectrum.execution.measure_spectrum", interrupted)
+    monkeypatch.setattr("fishergauge.reports.spectrum_run.measure_spectrum", interrupted)
     assert main(["spectrum", *FEW]) == 130
     assert "interrupted" in capsys.readouterr().err
 
@@ -252,3 +254,28 @@ def test_help_is_shown_without_importing_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "exit code: 0 if theory and measurement agree everywhere" in done.stdout
+
+
+def test_finished_cells_are_kept_measured_anew_on_demand_and_joined_from_shards(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def workers(out: str) -> list[str]:
+        return [line.text() for line in SweepStore(folder / out / CELLS).lines()]
+
+    assert main(["spectrum", *FEW, "--subject", "mine.py:good", "--out", "one"]) == 0
+    first = workers("one")
+    assert main(["spectrum", *FEW, "--subject", "mine.py:good", "--out", "one"]) == 0
+    assert workers("one") == first
+    for number in (1, 2):
+        assert main(["spectrum", *FEW, "--subject", "mine.py:good", "--out", f"part{number}", "--shard", f"{number}/2"]) == 0
+    assert "shard 2/2: 2 of 4 cells in part2/spectrum_cells.jsonl, 0 failed" in capsys.readouterr().out
+    assert not (folder / "part1" / "spectrum.json").exists()
+    (folder / "two").mkdir()
+    joined = "".join((folder / f"part{number}" / CELLS).read_text() for number in (1, 2))
+    (folder / "two" / CELLS).write_text(joined)
+    assert main(["spectrum", *FEW, "--subject", "mine.py:good", "--out", "two"]) == 0
+    assert (folder / "two" / CELLS).read_text() == joined
+    assert (folder / "two" / "spectrum.csv").read_bytes() == (folder / "one" / "spectrum.csv").read_bytes()
+    assert main(["spectrum", *FEW, "--subject", "mine.py:good", "--out", "one", "--fresh"]) == 0
+    assert len(workers("one")) == 4
+    assert workers("one") != first  # the seconds that they took

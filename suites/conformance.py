@@ -1,17 +1,18 @@
 """The check of a subject: all its claims on all problems, isolated, judged and explained."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from fishergauge.suites.claim import Claim
 from fishergauge.suites.execution import Executor
 from fishergauge.suites.expectations import Expectations
 from fishergauge.suites.one_thread import one_thread
 from fishergauge.suites.record import Record
 from fishergauge.suites.report import Report, idle_claims, vacuous_claims
 from fishergauge.suites.selection import Check, Options, ProblemSet, demanded, grouped, left_out, plan
-from fishergauge.suites.subject import as_subject
+from fishergauge.suites.subject import Subject, as_subject
 from fishergauge.suites.workers import run_isolated
 
 __all__ = ["Check", "Executor", "Options", "Report", "check", "plan"]
@@ -78,13 +79,37 @@ def check(
         records = dict(_executed(executor, checks, options, isolate, progress))
         ordered = [records[one] for one in checks]
         absent = left_out(subject, options, available) if expectations.entries else ()
-        judged, complaints = expectations.apply(ordered, absent)
-    vacuous = vacuous_claims(demanded(subject, options), judged, claims != "*")
+    seconds = time.perf_counter() - started
+    return concluded(subject, ordered, demanded(subject, options), expectations, absent, claims != "*", seconds)
+
+
+def concluded(
+    subject: Subject,
+    records: Sequence[Record],
+    demands: Sequence[Claim],
+    expectations: Expectations,
+    absent: Collection[tuple[str, str]],
+    named: bool,
+    seconds: float,
+) -> Report:
+    """The report of a run whose checks have all been made, wherever that was.
+
+    Args:
+        subject: under test.
+        records: of all checks, in the order of the plan.
+        demands: claims that the run must examine.
+        expectations: expected failures.
+        absent: claim and problem of each check that the selection left out.
+        named: whether claims were asked for by name.
+        seconds: that the checks took.
+    """
+    judged, complaints = expectations.apply(records, absent)
+    vacuous = vacuous_claims(demands, judged, named)
     idle = idle_claims(judged)
     judged = tuple(record for record in judged if not record.empty and record.claim not in idle)
     if not judged:
         vacuous = vacuous or {"*": "no check was selected"}
-    return Report(subject, judged, vacuous, complaints, time.perf_counter() - started)
+    return Report(subject, judged, vacuous, complaints, seconds)
 
 
 def _executed(

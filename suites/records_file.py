@@ -113,6 +113,23 @@ def _record(line: str, where: str, first: bool, cut: bool) -> Record:
             ) from None
         kind = "not a records file, or damaged" if first else "damaged"
         raise RecordsError(f"{where}: {kind}: {error}; write the file anew, or delete the line") from None
+    return record_of(content, where)
+
+
+def record_of(content: object, where: str) -> Record:
+    """The record that :meth:`~fishergauge.suites.record.Record.as_dict` and JSON have made this of.
+
+    Args:
+        content: an object of JSON.
+        where: it stands, for messages.
+
+    Raises:
+        RecordsError: it is no record, or one of another schema.
+
+    Example:
+        >>> record_of(jsonable(Record("mine", "T4", "mlp", measured=float("inf")).as_dict()), "here").measured
+        inf
+    """
     if not isinstance(content, dict) or "schema" not in content:
         raise RecordsError(f'{where}: not a records file: a line is an object that begins with "schema": {SCHEMA}')
     if isinstance(content["schema"], bool) or content["schema"] != SCHEMA:

@@ -93,7 +93,7 @@ def _condition(case: Case, expected: Tensor, name: str, right: Tensor, damping: 
     Two evaluations may differ by rounding alone, and a solution may magnify that: by how much is known to the subject alone,
     which may damp its factors in its own way. So it is measured, by a change of random signs far above rounding.
     """
-    change, source = torch.finfo(case.problem.dtype).eps ** 0.75, case.generator("condition")
+    change, source = math.sqrt(float(torch.finfo(case.problem.dtype).eps)), case.generator("condition")
 
     def shaken(values: Tensor) -> Tensor:
         signs = 2.0 * torch.randint(2, values.shape, generator=source) - 1

@@ -1,18 +1,13 @@
 """One quantity of a library checked, in a process that has imported this library and no other."""
 
-import hashlib
 import importlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-
-import torch
 
 from fishergauge.suites.conformance import check
 from fishergauge.suites.expectations import Expectations
 from fishergauge.suites.peers.adapting import quiet
-from fishergauge.suites.peers.registry import adapter_of, peer_of, version_of
+from fishergauge.suites.peers.registry import peer_of
 from fishergauge.suites.record import Record
 from fishergauge.suites.selection import Options, ProblemSet, plan
 
@@ -44,13 +39,6 @@ class PeerTask:
     def label(self) -> str:
         """How a progress line calls it."""
         return f"{self.subject} {self.dtype}"
-
-    @property
-    def digest(self) -> str:
-        """Of everything that determines the result: the task, the code of kit and adapter, versions of libraries."""
-        library = peer_of(self.subject).library
-        parts = (repr(self), _kit(), _adapters(library), torch.__version__, version_of(library))
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def run_task(task: PeerTask, jobs: int = 1) -> list[Record]:
@@ -92,31 +80,3 @@ def planned(task: PeerTask) -> frozenset[tuple[str, str]]:
 @cache
 def _problems(dtype: str, seed: int) -> ProblemSet:
     return ProblemSet(Options(dtype=dtype, seed=seed))
-
-
-@cache
-def _kit() -> str:
-    """The sources of reference and suites, adapters, tests and findings left out."""
-    digest = hashlib.sha256()
-    for package in ("fishergauge.reference", "fishergauge.suites"):
-        for path in _sources(package):
-            digest.update(path.encode())
-    return digest.hexdigest()
-
-
-def _sources(package: str) -> Sequence[str]:
-    found: list[str] = []
-    for file in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
-        if file.is_dir() and file.name not in ("__pycache__", "meta", "findings", "benchmarks", "spectrum"):
-            found += _sources(f"{package}.{file.name}")
-        elif file.name.endswith(".py") and not file.name.startswith(("test_", "of_", "bench_")):
-            found.append(f"{package}/{file.name}\n{file.read_text(encoding='utf-8')}")
-    return found
-
-
-@cache
-def _adapters(library: str) -> str:
-    """The sources of the adapters of a library."""
-    stem = adapter_of(library)
-    files = sorted(resources.files("fishergauge.suites.peers").iterdir(), key=lambda entry: entry.name)
-    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.name.startswith(stem))

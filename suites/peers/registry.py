@@ -106,18 +106,6 @@ def peer_of(name: str) -> Peer:
     raise KeyError(f"no quantity is called {name!r}; 'fishergauge peers --list' lists them")
 
 
-def adapter_of(library: str) -> str:
-    """The module, in this package, in which the quantities of a library stand.
-
-    Raises:
-        KeyError: there is none.
-    """
-    for name in ADAPTERS:
-        if any(peer.library == library for peer in _adapter(name)):
-            return name
-    raise KeyError(f"there is no adapter of {library!r}")
-
-
 def absent(peer: Peer) -> str:
     """Why a library cannot be tested here; empty if it can.
 

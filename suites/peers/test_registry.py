@@ -8,7 +8,7 @@ import pytest
 
 from fishergauge.suites.peers import registry
 from fishergauge.suites.peers.peer import Peer
-from fishergauge.suites.peers.registry import VARIANTS, absent, adapter_of, is_variant, peer_of, peers, version_of
+from fishergauge.suites.peers.registry import VARIANTS, absent, is_variant, peer_of, peers, version_of
 from fishergauge.suites.subject import Subject
 
 EVERY = peers()
@@ -45,9 +45,6 @@ def test_a_missing_library_is_named_with_a_remedy() -> None:
 def test_a_name_that_nothing_has_is_refused() -> None:
     with pytest.raises(KeyError, match="no quantity is called 'backpack/kfac-kfac'"):
         peer_of("backpack/kfac-kfac")
-    with pytest.raises(KeyError, match="no adapter of 'nowhere'"):
-        adapter_of("nowhere")
-    assert adapter_of("asdfghjkl") == "of_asdl"
 
 
 def test_a_quantity_is_called_after_its_library() -> None:

@@ -1,7 +1,7 @@
-"""The spectrum measured: cells of all models, data sets, precisions and families, on several processes."""
+"""The spectrum measured: cells of all models, data sets, precisions and families."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 import torch
@@ -78,35 +78,13 @@ class Plan:
         return [*([""] if self.approximations else []), *(subject.name for subject in self.subjects)]
 
 
-def measure_spectrum(
-    plan: Plan,
-    problem_of: Callable[[str, str, torch.dtype], Problem],
-    jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[Row, ...]:
-    """Measure what a plan asks for.
+class Executor:
+    """Executes cells in one process; what belongs to a problem is computed once.
 
     Args:
         plan: what is measured.
         problem_of: the problem of a model, a data set and a dtype.
-        jobs: number of processes.
-        progress: called with the number of cells done and of all.
-
-    Returns:
-        The rows, in the order of the plan.
     """
-    executor = _Executor(plan, problem_of)
-    with one_thread():
-        results = run_isolated(
-            executor.rows, plan.groups(), jobs=jobs, limit=plan.limit, give_up=executor.given_up, progress=progress
-        )
-        with closing(results) as pairs:
-            found = dict(pairs)
-    return tuple(row for cell in plan.cells() for row in found[cell])
-
-
-class _Executor:
-    """Executes cells in one process; what belongs to a problem is computed once."""
 
     def __init__(self, plan: Plan, problem_of: Callable[[str, str, torch.dtype], Problem]) -> None:
         self.plan = plan
@@ -114,19 +92,27 @@ class _Executor:
         self._origins: dict[tuple[str, str, str], Origin] = {}
         self._chosen: dict[str, list[Approximation]] = {}
 
+    def contained(self, cell: Cell) -> list[Row]:
+        """The rows of a cell on one thread; those of a subject in a process of its own, which it may take with it."""
+        with one_thread():
+            if not cell.subject:
+                return self.rows(cell)
+            with suppress(Exception):  # what is known before the process is forked is known in it; it raises there as well
+                _ = self._origin(cell).frame
+            results = run_isolated(self.rows, [[cell]], jobs=1, limit=self.plan.limit, give_up=self.given_up)
+            with closing(results) as pairs:
+                return [row for _, rows in pairs for row in rows]
+
     def rows(self, cell: Cell) -> list[Row]:
-        """The rows of a cell."""
+        """The rows of a cell, in this process."""
         origin = self._origin(cell)
         chosen = self._approximations(cell, origin)
         to_the_end = cell.family in SHOWN and cell.model.startswith("softmax")
         return list(measured(cell, origin, chosen, self.plan.kappas, TABLE, to_the_end=to_the_end))
 
     def given_up(self, cell: Cell, reason: str) -> list[Row]:
-        """The rows of a cell whose process ended or did not react."""
-        return [
-            Row(name, *cell[:4], kappa=TABLE, measure="outputs", predicted="unknown", verdict="error", reason=reason)
-            for name in ([cell.subject] if cell.subject else self.plan.approximations)
-        ]
+        """The rows of a cell that could not be measured."""
+        return given_up(self.plan, cell, reason)
 
     def _origin(self, cell: Cell) -> Origin:
         key = cell[:3]
@@ -145,6 +131,20 @@ class _Executor:
                 catalogue: Mapping[str, Approximation] = approximations()
                 self._chosen[key] = [catalogue[name] for name in self.plan.approximations]
         return self._chosen[key]
+
+
+def given_up(plan: Plan, cell: Cell, reason: str) -> list[Row]:
+    """The rows of a cell whose process ended, that did not react, or that failed.
+
+    Args:
+        plan: that it belongs to.
+        cell: of the plan.
+        reason: for people.
+    """
+    return [
+        Row(name, *cell[:4], kappa=TABLE, measure="outputs", predicted="unknown", verdict="error", reason=reason)
+        for name in ([cell.subject] if cell.subject else plan.approximations)
+    ]
 
 
 def breaking(rows: Sequence[Row]) -> Iterator[tuple[Row | None, Row | None]]:
