@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from fishergauge.reports.extras import require
-
 Result = TypeVar("Result")
 
 
@@ -12,6 +10,7 @@ def in_parallel(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]
     """The results of a function for several tuples of arguments, in their order, on ``jobs`` processes."""
     if jobs == 1 or len(tasks) < 2:
         return [function(*task) for task in tasks]
-    joblib = require("joblib")
+    import joblib
+
     results: list[Result] = joblib.Parallel(n_jobs=min(jobs, len(tasks)))(joblib.delayed(function)(*task) for task in tasks)
     return results

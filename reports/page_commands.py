@@ -11,6 +11,9 @@ KFAC = "fishergauge check examples/my_kfac.py:subject"
 FEW = "--claims T4,T26-form -j 1"
 PART = "--parts conformance -j 1"
 COUNTED = "--no-time --no-peers --problems softmax-small --tasks ggn/diagonal --implementations fishergauge"
+SERVES = NotRun("it serves until it is stopped; tests of the sweeps start schedulers and workers of their own")
+NO_CLUSTER = NotRun("there is no cluster at this address; tests of the sweeps start one")
+SHORT = "--models mlp --families permutation --approximations kfac-joint,gradient"
 BUILD = "pytest --pyargs fishergauge.suites.bench_build --bench-implementations 'ggn/*'"
 
 SETUP = "python3 -m venv .venv && .venv/bin/pip install --quiet tox && .venv/bin/tox run -e"
@@ -51,6 +54,18 @@ OPTIONS = {
     "fishergauge report --subject examples/my_kfac.py:subject --quick --out report": PART,
     "fishergauge report --subject kfac.py:subject --quick --out report": PART,
     "fishergauge spectrum": "--quick --models mlp --families permutation,affine --approximations kfac-joint,gradient -j 1",
+    "pip install '.[dask]'": INSTALLS,
+    "dask scheduler": SERVES,
+    "dask worker tcp://10.0.0.1:8786 --nworkers 4 --nthreads 1": SERVES,
+    "fishergauge spectrum --quick --out results --scheduler tcp://10.0.0.1:8786": NO_CLUSTER,
+    "fishergauge spectrum --quick --out results --cluster dask_jobqueue:SLURMCluster,cores=4,memory=8GB,jobs=10": NO_CLUSTER,
+    "fishergauge spectrum --quick --out results --cluster local:2": SHORT,
+    "fishergauge spectrum --quick --out results": SHORT,
+    "fishergauge spectrum --quick --out first --shard 1/2": SHORT,
+    "fishergauge spectrum --quick --out second --shard 2/2": SHORT,
+    "fishergauge spectrum --quick --out joint": SHORT,
+    "fishergauge selftest --probes --csv probes.csv": NotRun("it takes half an hour; a sample of it is a test"),
+    "fishergauge check ranks.py:subject --claims T26-shards --problems 'mlp-tanh-*,masked-labels'": "-j 1",
     "fishergauge spectrum --quick --subject examples/my_kfac.py:subject": "--models mlp --families kronecker -j 1",
     "fishergauge reproduce e1 e4 --data wine breast-cancer --seeds 5 --out results": "--data wine --seeds 1 --quick --jobs 1",
     "fishergauge reproduce posterior jacobian --quick": "--jobs 1",

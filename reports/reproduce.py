@@ -156,9 +156,7 @@ def check_options(options: Options, experiments: Mapping[str, Experiment]) -> No
         raise OptionError("no CUDA device is available; use --device cpu, or make one visible to this process")
     if device.type not in ("cpu", "cuda"):
         raise OptionError(f"{options.device!r} is not supported; use cpu or cuda")
-    for module in dict.fromkeys(
-        ["matplotlib", "joblib", "tqdm", *(m for name in options.experiments for m in NEEDS.get(name, ()))]
-    ):
+    for module in dict.fromkeys(["matplotlib", "tqdm", *(m for name in options.experiments for m in NEEDS.get(name, ()))]):
         require(module)
     if any(name in PAPER for name in options.experiments):
         for data in options.data:

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
 from fishergauge.reports.extras import MissingExtraError, require
@@ -69,7 +68,7 @@ def engine_of(options: argparse.Namespace, say: Callable[[str], None] = print) -
         UsageError: they contradict one another, or the package of the engine is not installed; the message names the remedy.
     """
     scheduler, cluster, jobs = options.scheduler, options.cluster, options.jobs
-    name = options.engine or ("dask" if scheduler or cluster else _of_this_machine(jobs, say))
+    name = options.engine or ("dask" if scheduler or cluster else "serial" if jobs == 1 else "joblib")
     for option, value in (("--scheduler", scheduler), ("--cluster", cluster)):
         if value == "":
             raise UsageError(f"{option} is empty; give it a value, or leave it out")
@@ -81,14 +80,6 @@ def engine_of(options: argparse.Namespace, say: Callable[[str], None] = print) -
         return _made(name, scheduler, cluster, jobs, say)
     except MissingExtraError as error:
         raise UsageError(f"--engine {name}: {error}") from error
-
-
-def _of_this_machine(jobs: int | None, say: Callable[[str], None]) -> str:
-    """The engine where none is asked for: several processes, one where more are not wanted or not to be had."""
-    if jobs is None and find_spec("joblib") is None:
-        say("joblib is not installed, so that one process computes; for more: pip install 'fishergauge[report]'")
-        return "serial"
-    return "serial" if jobs == 1 else "joblib"
 
 
 def _made(name: str, scheduler: str | None, cluster: str | None, jobs: int | None, say: Callable[[str], None]) -> "Engine":
@@ -112,7 +103,6 @@ def _made(name: str, scheduler: str | None, cluster: str | None, jobs: int | Non
         return SerialEngine()
     from fishergauge.reports.sweep.loky_engine import LokyEngine
 
-    require("joblib")
     return LokyEngine(jobs or available_cores())
 
 

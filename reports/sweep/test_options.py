@@ -6,7 +6,6 @@ from itertools import chain
 import pytest
 
 from fishergauge.reports.run_options import available_cores
-from fishergauge.reports.sweep import options as options_module
 from fishergauge.reports.sweep.dask_engine import DaskEngine
 from fishergauge.reports.sweep.loky_engine import LokyEngine
 from fishergauge.reports.sweep.options import add_engine_options, engine_of, shard_of
@@ -60,22 +59,10 @@ def test_options_that_contradict_one_another_are_refused_with_a_remedy(arguments
     assert remedy in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "package", "extra"), [("-j 2", "joblib", "report"), ("--cluster local:1", "distributed", "dask")]
-)
-def test_a_package_that_is_not_there_is_named(
-    arguments: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UsageError, match=rf"{package} is not installed; run: pip install 'fishergauge\[{extra}\]'"):
-        engine_of(_parsed(*arguments.split()))
-
-
-def test_one_process_computes_where_joblib_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options_module, "find_spec", lambda name: None)
-    said: list[str] = []
-    assert isinstance(engine_of(_parsed(), said.append), SerialEngine)
-    assert "for more: pip install 'fishergauge[report]'" in said[0]
+def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UsageError, match=r"distributed is not installed; run: pip install 'fishergauge\[dask\]'"):
+        engine_of(_parsed("--cluster", "local:1"))
 
 
 def test_a_senseless_number_of_processes_is_refused() -> None:
