@@ -62,7 +62,9 @@ def test_entries_are_drawn_where_rows_are_many(problem: Problem, monkeypatch: py
     assert "the fraction" in found.seen
 
 
-@pytest.mark.parametrize("change", [torch.sqrt, lambda d: d.mean().expand_as(d).clone(), torch.zeros_like], ids=["root", "mean", "zero"])
+@pytest.mark.parametrize(
+    "change", [torch.sqrt, lambda d: d.mean().expand_as(d).clone(), torch.zeros_like], ids=["root", "mean", "zero"]
+)
 @pytest.mark.parametrize("most", [0, 640])
 def test_wrong_entries_are_seen(
     problem: Problem, change: Callable[[Tensor], Tensor], most: int, monkeypatch: pytest.MonkeyPatch
