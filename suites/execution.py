@@ -88,7 +88,7 @@ class Executor:
     def given_up(self, check: Check, reason: str) -> Record:
         """The record of a check whose process ended or did not react."""
         record = self._record(check, CLAIMS[check.claim])
-        return replace(record, verdict="error", reason=reason, again=self._again(check))
+        return replace(record, verdict="error", reason=reason, again=check.again(self.command))
 
     def _case(self, name: str) -> Case:
         if name not in self._cases:
@@ -115,7 +115,7 @@ class Executor:
         verdict: Verdict = "unsupported" if kind in ("unsupported", "undefined") else "error"
         if not made:
             return replace(record, verdict="not-claimed", reason=reason)
-        again = self._again(_check_of(record)) if verdict == "error" else ""
+        again = _check_of(record).again(self.command) if verdict == "error" else ""
         if kind == "error" and not reason.startswith(MALFORMED):
             reason += ". Where it does not support a problem, let it raise NotImplementedError"
         return replace(record, verdict=verdict, reason=reason.removeprefix(MALFORMED), again=again)
@@ -132,18 +132,8 @@ class Executor:
             verdict="violated",
             witness=finding.witness,
             nearest=explained(case) if self.explain else "",
-            again=self._again(_check_of(record)),
+            again=_check_of(record).again(self.command),
         )
-
-    def _again(self, check: Check) -> str:
-        if not self.command:
-            return ""
-        parts = [self.command, f"--claims {check.claim}", f"--problems {check.problem}", f"--seed {check.seed}"]
-        if check.dtype != "float64":
-            parts.append(f"--dtype {check.dtype}")
-        if check.device != "cpu":
-            parts.append(f"--device {check.device}")
-        return " ".join(parts)
 
     def _flops(self, case: Case) -> int | None:
         """Floating-point operations of one call, products of an operator with all unit vectors included; None if it fails."""

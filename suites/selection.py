@@ -35,6 +35,22 @@ class Check(NamedTuple):
         """How test runners call it; it does not depend on how a run was started."""
         return f"{self.claim}@{self.problem}[{self.dtype}-{self.device}]"
 
+    def again(self, command: str, what: str = "claims") -> str:
+        """The command that repeats exactly this check, for a person; empty without one.
+
+        Args:
+            command: up to the selection.
+            what: name of the option that selects the claim.
+        """
+        if not command:
+            return ""
+        parts = [command, f"--{what} {self.claim}", f"--problems {self.problem}", f"--seed {self.seed}"]
+        if self.dtype != "float64":
+            parts.append(f"--dtype {self.dtype}")
+        if self.device != "cpu":
+            parts.append(f"--device {self.device}")
+        return " ".join(parts)
+
 
 @dataclass(frozen=True)
 class Options:

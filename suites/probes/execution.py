@@ -98,7 +98,7 @@ class ProbeExecutor:
     def given_up(self, check: Check, reason: str) -> ProbeRecord:
         """The record of a probe whose process ended or did not react."""
         record = self._record(check, self.probes[check.claim], 0)
-        return replace(record, verdict="error", reason=reason, again=self._again(check))
+        return replace(record, verdict="error", reason=reason, again=check.again(self.command, "probes"))
 
     def _opened(self, name: str) -> _Open | NotBuilt:
         options = self.options
@@ -123,7 +123,9 @@ class ProbeExecutor:
             return replace(record, verdict="not-claimed", reason=f"nothing to measure here: {lacking}")
         if opened.stopped >= MOST_STOPPED:
             reason = f"not tried, as {MOST_STOPPED} calls of the subject on this problem were stopped; allow more by --limit"
-            return replace(record, verdict="error" if made else "not-claimed", reason=reason, again=self._again(check))
+            return replace(
+                record, verdict="error" if made else "not-claimed", reason=reason, again=check.again(self.command, "probes")
+            )
         try:
             case.raw()  # where it fails, nothing of the reference is computed for it
             finding = probe.measure(case)
@@ -159,7 +161,7 @@ class ProbeExecutor:
         verdict: Verdict = "unsupported" if kind in ("unsupported", "undefined") else "error"
         if kind == "error" and not reason.startswith(MALFORMED):
             reason += ". Where it does not support a problem, let it raise NotImplementedError"
-        again = self._again(check) if verdict == "error" else ""
+        again = check.again(self.command, "probes") if verdict == "error" else ""
         return replace(record, verdict=verdict, reason=reason.removeprefix(MALFORMED), again=again)
 
     def _judged(self, record: ProbeRecord, finding: ProbeFinding, made: bool, check: Check) -> ProbeRecord:
@@ -178,17 +180,7 @@ class ProbeExecutor:
             return replace(record, verdict="not-claimed")
         if finding.holds:
             return record
-        return replace(record, verdict="violated", witness=finding.witness, again=self._again(check))
-
-    def _again(self, check: Check) -> str:
-        if not self.command:
-            return ""
-        parts = [self.command, f"--probes {check.claim}", f"--problems {check.problem}", f"--seed {check.seed}"]
-        if check.dtype != "float64":
-            parts.append(f"--dtype {check.dtype}")
-        if check.device != "cpu":
-            parts.append(f"--device {check.device}")
-        return " ".join(parts)
+        return replace(record, verdict="violated", witness=finding.witness, again=check.again(self.command, "probes"))
 
 
 def as_it_is(problem: Problem) -> Build:
