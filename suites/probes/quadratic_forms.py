@@ -52,6 +52,7 @@ def hutchinson(vectors: Tensor, products: Tensor) -> Forms:
         The forms and the squared lengths of the products.
 
     Example:
+        >>> import torch
         >>> vectors = torch.ones(2, 1, dtype=torch.float64)
         >>> hutchinson(vectors, 3 * vectors).trace
         6.0
