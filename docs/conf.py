@@ -30,6 +30,8 @@ nitpick_ignore_regex = [
 ]
 nitpick_ignore = [
     ("py:class", "Case"),  # what a claim measures; not for users
+    ("py:class", "ProbeCase"),  # the same of a probe
+    ("py:class", "fishergauge.reference.distributed_ranks.T"),  # a variable of types
     ("py:class", "tuple[str"),  # half of an annotation with "|"
     ("py:meth", "join"),
     ("py:attr", "values"),
