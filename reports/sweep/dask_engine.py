@@ -25,7 +25,8 @@ class DaskEngine:
     """The workers of a scheduler that runs, or of a cluster that is started for the sweep and closed after it.
 
     Each thread of a worker takes one cell at a time and computes it in a process of its own. Cells whose worker is lost are
-    given to others by the scheduler; a cell whose worker is lost three times has failed.
+    given to others by the scheduler; a cell whose worker is lost three times has failed, and is taken back where the scheduler
+    has given it to a fourth one by then.
 
     Args:
         scheduler: address of a scheduler that runs; or empty.
