@@ -15,7 +15,7 @@ from fishergauge.suites.subject import Subject
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """The outcome of :func:`~fishergauge.suites.probes.probing.probe`.
+    """The outcome of :func:`~fishergauge.suites.probe`.
 
     Args:
         subject: that was examined.
