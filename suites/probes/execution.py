@@ -25,6 +25,8 @@ from fishergauge.suites.zoo.declared import untrue_facts
 
 MOST_STOPPED = 2
 """Calls of a subject on a problem that may be stopped before the rest is not tried any more."""
+NO_MEMORY = ("can't allocate memory", "not enough memory", "OutOfMemoryError", "MemoryError")
+"""In what torch and numpy say when there is no more memory, on a CPU or a GPU."""
 FACTS_UP_TO = 100_000
 """Parameters up to which the declared facts of a user's problem are tested."""
 
@@ -160,7 +162,7 @@ class ProbeExecutor:
             return replace(record, verdict="not-claimed", reason=reason)
         verdict: Verdict = "unsupported" if kind in ("unsupported", "undefined") else "error"
         if kind == "error" and not reason.startswith(MALFORMED):
-            reason += ". Where it does not support a problem, let it raise NotImplementedError"
+            reason += f". {_remedy(reason, record)}"
         again = check.again(self.command, "probes") if verdict == "error" else ""
         return replace(record, verdict=verdict, reason=reason.removeprefix(MALFORMED), again=again)
 
@@ -181,6 +183,14 @@ class ProbeExecutor:
         if finding.holds:
             return record
         return replace(record, verdict="violated", witness=finding.witness, again=check.again(self.command, "probes"))
+
+
+def _remedy(reason: str, record: ProbeRecord) -> str:
+    """What to do about an exception of the subject."""
+    if any(sign in reason for sign in NO_MEMORY):
+        size = DTYPES[record.dtype].itemsize * record.num_parameters**2 / 1e9
+        return f"An array (P, P) of this problem has {size:,.3g} GB: return an operator that multiplies in its place"
+    return "Where it does not support a problem, let it raise NotImplementedError"
 
 
 def as_it_is(problem: Problem) -> Build:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -136,14 +137,32 @@ def test_what_the_subject_refuses_or_fails_in_is_said() -> None:
     assert report.text().count("vacuous") == 1
 
     def failing(problem: Problem) -> Any:
-        raise MemoryError("too big")
+        raise ValueError("too big")
 
     report = run(Subject("big", failing, "ggn"))
     assert (report.counts, report.exit_code) == ({"error": 2}, 1)
-    assert "MemoryError: too big" in report.records[0].reason
+    assert "ValueError: too big" in report.records[0].reason
     assert "let it raise NotImplementedError" in report.records[0].reason
     report = run(Subject("list", lambda problem: [1.0], "ggn"))
     assert "returned a list" in report.records[0].reason
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        lambda size: torch.empty(10**6, 10**11),  # more than addresses reach
+        lambda size: np.empty((10**6, 10**11)),
+        lambda size: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory")),
+    ],
+    ids=["torch", "numpy", "cuda"],
+)
+def test_a_subject_without_memory_for_its_array_is_told_to_multiply(array: Callable[[int], Any]) -> None:
+    report = run(Subject("array", lambda problem: array(problem.num_parameters), "ggn"))
+    record = report.records[0]
+    size = f"{8 * record.num_parameters**2 / 1e9:.3g} GB"
+    assert record.reason.endswith(
+        f"An array (P, P) of this problem has {size}: return an operator that multiplies in its place"
+    )
 
 
 def test_the_reference_computes_nothing_for_a_subject_that_fails() -> None:
