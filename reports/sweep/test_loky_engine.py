@@ -116,12 +116,13 @@ def test_a_killed_process_costs_nothing(tmp_path: Path) -> None:
 
 
 SCRIPT = """
-import sys
+import signal, sys
 from pathlib import Path
 from fishergauge.reports.sweep.cell import make_cell
 from fishergauge.reports.sweep.execution import sweep
 from fishergauge.reports.sweep.loky_engine import LokyEngine
 from fishergauge.reports.sweep.store import SweepStore
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a shell
 folder = sys.argv[1]
 cells = [make_cell("fishergauge.reports.sweep.rehearsal:echo", value=number) for number in range(3)]
 cells += [make_cell("fishergauge.reports.sweep.rehearsal:hold", folder=folder, name="h")]
@@ -133,15 +134,18 @@ sweep(cells, SweepStore(Path(folder, "cells.jsonl")), LokyEngine(2))
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_or_killed_run_leaves_what_is_finished_and_no_process(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait_for(tmp_path / "h.begun")
-    path = tmp_path / "cells.jsonl"
-    _until(lambda: path.exists() and len(path.read_text().splitlines()) == 3)
-    if number == signal.SIGINT:  # the terminal sends it to all of them
-        os.killpg(process.pid, number)
-    else:
-        os.kill(process.pid, number)
-    _, errors = process.communicate(timeout=30)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            wait_for(tmp_path / "h.begun")
+            path = tmp_path / "cells.jsonl"
+            _until(lambda: path.exists() and len(path.read_text().splitlines()) == 3)
+            if number == signal.SIGINT:  # the terminal sends it to all of them
+                os.killpg(process.pid, number)
+            else:
+                os.kill(process.pid, number)
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode != 0
     assert errors.count("KeyboardInterrupt") == (number == signal.SIGINT)
     _until(lambda: _is_gone(process.pid))

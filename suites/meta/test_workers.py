@@ -327,6 +327,15 @@ def test_what_is_not_read_is_not_run_on() -> None:
         assert next(results) == ("fine", "well")
 
 
+@pytest.fixture
+def _keyboard() -> Iterator[None]:
+    """Interrupts of the keyboard are not ignored, as they are where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_keyboard")
 def test_an_interrupt_from_the_keyboard_ends_everything_and_keeps_the_results_so_far() -> None:
     found: list[tuple[str, str]] = []
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
