@@ -17,7 +17,7 @@ SVG: Mapping[str, str] = {"svg.fonttype": "none", "svg.hashsalt": "fishergauge"}
 """Text stays text, and identifiers are those of the last time."""
 
 UNARRANGED: Mapping[str, bool] = {"figure.autolayout": False, "figure.constrained_layout.use": False}
-"""No engine moves axes before they are drawn, which takes as long as drawing them."""
+"""A figure whose engine of layout is taken away gets none from its style."""
 
 
 def figure_paths(stem: Path, kinds: Sequence[str] = KINDS) -> list[Path]:
@@ -74,7 +74,7 @@ def save_figure(figure: Any, paths: Sequence[Path], dpi: int) -> list[Path]:
     with require("matplotlib").rc_context({**SVG, **UNARRANGED}):
         for path in paths:
             _write(figure, path, dpi)
-            figure.set_layout_engine(None)
+            figure.set_layout_engine(None)  # to arrange takes as long as to draw
     return list(paths)
 
 

@@ -31,6 +31,23 @@ def test_the_same_figure_is_the_same_file(kind: str, tmp_path: Path) -> None:
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
+@pytest.mark.parametrize("by_style", [False, True])
+def test_a_figure_is_arranged_once_for_all_formats(by_style: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = require("matplotlib.layout_engine").ConstrainedLayoutEngine
+    arrange, arranged = engine.execute, []
+    monkeypatch.setattr(engine, "execute", lambda self, figure: arranged.append(arrange(self, figure)))
+
+    def constrained() -> Any:
+        figure = made()
+        if not by_style:
+            figure.set_layout_engine("constrained")
+        return figure
+
+    style = {"figure.constrained_layout.use": by_style}
+    assert len(write_figure(constrained, style, figure_paths(tmp_path / "figure"), dpi=50)) == 3
+    assert len(arranged) == 1
+
+
 def test_text_stays_text_and_markup_in_it_is_escaped(tmp_path: Path) -> None:
     (path,) = save_figure(made(), figure_paths(tmp_path / "figure", ["svg"]), dpi=50)
     text = path.read_text(encoding="utf-8")

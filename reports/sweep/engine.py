@@ -10,7 +10,7 @@ from fishergauge.reports.sweep.line import Line
 from fishergauge.reports.usage import UsageError
 
 MOST_ATTEMPTS = 3
-"""How often a cell is begun whose process dies."""
+"""Deaths of its process after which a cell has failed."""
 
 
 class EngineError(UsageError):
@@ -21,8 +21,8 @@ class Engine(Protocol):
     """What computes cells.
 
     Each cell is yielded exactly once, failed ones included, in the order in which they end. A timing cell (``cell.alone``) runs
-    while no other cell of the sweep does. A cell whose process dies is begun again, three times at most; the others lose
-    nothing by it.
+    while no other cell of the sweep does. A cell whose process dies is begun again, and has failed when it died three
+    times; the others lose nothing by it.
     """
 
     name: str

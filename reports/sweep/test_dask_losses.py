@@ -12,8 +12,8 @@ from fishergauge.reports.sweep.cell import SweepCell, make_cell
 from fishergauge.reports.sweep.dask_engine import DaskEngine
 from fishergauge.reports.sweep.engine import EngineError
 from fishergauge.reports.sweep.line import Line
+from fishergauge.reports.sweep.rehearsal_cluster import PATIENCE, Cluster, started, until
 from fishergauge.reports.sweep.store import SweepStore
-from fishergauge.reports.sweep.test_dask_engine import PATIENCE, Cluster, started, until
 
 pytest.importorskip("distributed", reason="needs the extra dask")
 psutil = pytest.importorskip("psutil", reason="comes with the extra dask")
@@ -23,17 +23,6 @@ REHEARSAL = "fishergauge.reports.sweep.rehearsal:"
 
 def _cell(function: str, **settings: str | float) -> SweepCell:
     return make_cell(REHEARSAL + function, **settings)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with started(tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> SweepStore:
-    return SweepStore(tmp_path / "cells.jsonl")
 
 
 def _begun(folder: Path, name: str) -> list[int]:
@@ -115,7 +104,10 @@ def test_a_cell_whose_worker_is_lost_three_times_has_failed(cluster: Cluster, st
     assert lines[cells[0]].error == "its process died 3 times (its worker was lost each time)"
     assert lines[cells[0]].attempts == 3
     until(lambda: not any(psutil.pid_exists(process) for process in _begun(tmp_path, "h")))
-    assert len(_begun(tmp_path, "h")) <= 4  # the scheduler gives it to a fourth worker before the third loss is heard of here
+    assert len(_begun(tmp_path, "h")) in (
+        3,
+        4,
+    )  # the scheduler gives it to a fourth worker before the third loss is heard of here
     assert [line.verdict for line in SweepStore(store.path).lines() if line.cell == cells[0]] == ["failed"]
 
 
