@@ -24,6 +24,8 @@ from fishergauge.suites.subject import Subject
 from fishergauge.suites.versions import versions
 
 MALFORMED = "MalformedMatrix: "
+REFUSE = "Where it does not support a problem, let it raise NotImplementedError"
+"""What to do about an exception of the subject."""
 
 
 class Executor:
@@ -117,7 +119,7 @@ class Executor:
             return replace(record, verdict="not-claimed", reason=reason)
         again = _check_of(record).again(self.command) if verdict == "error" else ""
         if kind == "error" and not reason.startswith(MALFORMED):
-            reason += ". Where it does not support a problem, let it raise NotImplementedError"
+            reason += f". {REFUSE}"
         return replace(record, verdict=verdict, reason=reason.removeprefix(MALFORMED), again=again)
 
     def _judged(self, record: Record, claim: Claim, finding: Finding, made: bool, case: Case) -> Record:

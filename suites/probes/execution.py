@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from fishergauge.reference import Problem, ProblemError, UndefinedError, UnsupportedError
 from fishergauge.suites.case import SubjectFailed
 from fishergauge.suites.claim import NotHere
-from fishergauge.suites.execution import MALFORMED, notes_of
+from fishergauge.suites.execution import MALFORMED, REFUSE, notes_of
 from fishergauge.suites.own_line import reason_of
 from fishergauge.suites.probes.held_memory import HeldMemory
 from fishergauge.suites.probes.plan import Build, ProbeOptions
@@ -190,7 +190,7 @@ def _remedy(reason: str, record: ProbeRecord) -> str:
     if any(sign in reason for sign in NO_MEMORY):
         size = DTYPES[record.dtype].itemsize * record.num_parameters**2 / 1e9
         return f"An array (P, P) of this problem has {size:,.3g} GB: return an operator that multiplies in its place"
-    return "Where it does not support a problem, let it raise NotImplementedError"
+    return REFUSE
 
 
 def as_it_is(problem: Problem) -> Build:
