@@ -10,7 +10,8 @@ from fishergauge.reports.sweep import engine
 from fishergauge.reports.sweep.cell import SweepCell, make_cell
 from fishergauge.reports.sweep.dask_engine import DaskEngine
 from fishergauge.reports.sweep.engine import EngineError
-from fishergauge.reports.sweep.rehearsal_cluster import PATIENCE, Cluster
+from fishergauge.reports.sweep.rehearsal import PATIENCE
+from fishergauge.reports.sweep.rehearsal_cluster import Cluster
 from fishergauge.reports.sweep.store import SweepStore
 
 pytest.importorskip("distributed", reason="needs the extra dask")
@@ -84,7 +85,8 @@ from pathlib import Path
 from fishergauge.reports.sweep.cell import make_cell
 from fishergauge.reports.sweep.execution import sweep
 from fishergauge.reports.sweep.options import add_engine_options, engine_of
-from fishergauge.reports.sweep.rehearsal_cluster import PATIENCE, Cluster, started, until
+from fishergauge.reports.sweep.rehearsal import PATIENCE
+from fishergauge.reports.sweep.rehearsal_cluster import Cluster, started, until
 from fishergauge.reports.sweep.store import SweepStore
 parser = argparse.ArgumentParser()
 add_engine_options(parser)

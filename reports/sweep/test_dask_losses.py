@@ -12,7 +12,8 @@ from fishergauge.reports.sweep.cell import SweepCell, make_cell
 from fishergauge.reports.sweep.dask_engine import DaskEngine
 from fishergauge.reports.sweep.engine import EngineError
 from fishergauge.reports.sweep.line import Line
-from fishergauge.reports.sweep.rehearsal_cluster import PATIENCE, Cluster, started, until
+from fishergauge.reports.sweep.rehearsal import PATIENCE
+from fishergauge.reports.sweep.rehearsal_cluster import Cluster, started, until
 from fishergauge.reports.sweep.store import SweepStore
 
 pytest.importorskip("distributed", reason="needs the extra dask")
