@@ -13,6 +13,7 @@ from fishergauge.reports.extras import require
 from fishergauge.reports.sweep.cell import SweepCell
 from fishergauge.reports.sweep.clusters import started
 from fishergauge.reports.sweep.computation import question_of, said_of
+from fishergauge.reports.sweep.dask_client import connected
 from fishergauge.reports.sweep.dask_task import answer_on_worker
 from fishergauge.reports.sweep.engine import MOST_ATTEMPTS, EngineError, line_of, line_of_the_dead
 from fishergauge.reports.sweep.line import Line
@@ -54,17 +55,9 @@ class DaskEngine:
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
-        distributed = require("distributed", "dask")
         cluster = started(self.cluster) if self.cluster else None
         try:
-            address = cluster.scheduler_address if cluster is not None else self.scheduler
-            try:
-                client = distributed.Client(address, timeout=self.patience, set_as_default=False, name="fishergauge")
-            except Exception as error:  # each kind of address fails in its own way
-                raise EngineError(
-                    f"no dask scheduler answers at {address} ({said_of(error)}); start one with 'dask scheduler', and give the "
-                    "address that it prints"
-                ) from error
+            client = connected(cluster.scheduler_address if cluster is not None else self.scheduler, self.patience)
             try:
                 yield client
             finally:

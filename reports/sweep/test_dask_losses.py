@@ -105,10 +105,8 @@ def test_a_cell_whose_worker_is_lost_three_times_has_failed(cluster: Cluster, st
     assert lines[cells[0]].error == "its process died 3 times (its worker was lost each time)"
     assert lines[cells[0]].attempts == 3
     until(lambda: not any(psutil.pid_exists(process) for process in _begun(tmp_path, "h")))
-    assert len(_begun(tmp_path, "h")) in (
-        3,
-        4,
-    )  # the scheduler gives it to a fourth worker before the third loss is heard of here
+    # the scheduler may give it to a fourth worker before the third loss is heard of here
+    assert len(_begun(tmp_path, "h")) in (3, 4)
     assert [line.verdict for line in SweepStore(store.path).lines() if line.cell == cells[0]] == ["failed"]
 
 
