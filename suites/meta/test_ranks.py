@@ -74,7 +74,7 @@ def test_nothing_is_left_behind_in_this_process_or_of_the_others() -> None:
 @pytest.mark.parametrize(
     ("act", "kind", "reason"),
     [
-        (failing, "error", "suites/meta/test_ranks.py:"),
+        (failing, "error", "meta/test_ranks.py:"),
         (refusing, "unsupported", "NotImplementedError: not on ranks"),
         (undefined, "undefined", "UndefinedError: no Fisher here"),
         (lambda: os._exit(3), "error", "the process ended with exit code 3, without a word"),
