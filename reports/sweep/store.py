@@ -16,6 +16,10 @@ except ImportError:  # not on Windows, where one process appends at a time
     fcntl = None  # type: ignore[assignment]
 
 
+NAMED = 10
+"""Damaged lines of a file that are named: one that never was of a sweep has nothing else."""
+
+
 class StoreError(UsageError):
     """A file that cannot hold the lines of a sweep; the message names cause and remedy."""
 
@@ -28,7 +32,7 @@ class SweepStore:
 
     Args:
         path: of the file; made with its folder when the first line is added.
-        say: called with a message for each damaged line.
+        say: called with a message for each damaged line, up to :data:`NAMED`.
 
     ``damaged`` is the number of lines left out, and ``second`` has the lines that are done and do not count.
 
@@ -113,7 +117,10 @@ class SweepStore:
             line = parse_line(content)
         except LineError as error:
             self.damaged += 1
-            self.say(f"{self.path}: line {self._ends + 1} is damaged and left out ({error}); its cell is computed again")
+            if self.damaged <= NAMED:
+                self.say(f"{self.path}: line {self._ends + 1} is damaged and left out ({error}); its cell is computed again")
+            elif self.damaged == NAMED + 1:
+                self.say(f"{self.path}: further damaged lines are left out, and not named")
         except SchemaError as error:
             raise SchemaError(f"{self.path}: line {self._ends + 1}: {error}") from None
         else:

@@ -118,6 +118,16 @@ def test_damage_in_the_middle_is_said_with_its_line(path: Path) -> None:
     assert text.startswith(f"{path}: line 2 is damaged and left out")
 
 
+def test_of_many_damaged_lines_some_are_named_and_all_are_counted(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("no line of a sweep\n" * 42 + f"{_line(1).text()}\n")
+    said: list[str] = []
+    store = SweepStore(path, said.append)
+    assert (store.damaged, len(store.lines())) == (42, 1)
+    assert [text.partition(" is damaged")[0] for text in said[:-1]] == [f"{path}: line {number}" for number in range(1, 11)]
+    assert said[-1] == f"{path}: further damaged lines are left out, and not named"
+
+
 def test_another_schema_is_refused_with_file_and_line(path: Path) -> None:
     SweepStore(path).add(_line(1))
     path.write_text(path.read_text() + _line(2).text().replace('"schema": 1', '"schema": 9') + "\n")
