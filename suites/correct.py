@@ -52,7 +52,7 @@ class Diagonal:
         self.shape = (len(entries), len(entries))
 
     def __matmul__(self, vectors: Tensor) -> Tensor:
-        return (self.entries * vectors.T).T
+        return (self.entries * vectors.movedim(0, -1)).movedim(-1, 0)  # one vector, or columns
 
     def diagonal(self) -> Tensor:
         """The entries."""
