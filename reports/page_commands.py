@@ -53,6 +53,7 @@ OPTIONS = {
     "fishergauge accuracy --subject examples/my_kfac.py:subject --problems 'mlp-*'": "--approximations 'ggn,kfac*' -j 1",
     "fishergauge report --subject examples/my_kfac.py:subject --quick --out report": PART,
     "fishergauge report --subject kfac.py:subject --quick --out report": PART,
+    "fishergauge probe examples/my_kfac.py:subject --size 1e4 --quick --out report": "--probes factors",
     "fishergauge spectrum": "--quick --models mlp --families permutation,affine --approximations kfac-joint,gradient -j 1",
     "pip install '.[dask]'": INSTALLS,
     "dask scheduler": SERVES,

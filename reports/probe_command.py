@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fishergauge.reports.run_options import SUBJECT_HELP, Progress, natural, require_device
-from fishergauge.reports.usage import UsageError, answer, require_matches, require_range, writable
+from fishergauge.reports.usage import (
+    UsageError,
+    answer,
+    make_folder,
+    require_distinct,
+    require_matches,
+    require_range,
+    writable,
+)
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
+    from collections.abc import Sequence
 
     from fishergauge.suites.probes.report import ProbeReport
+    from fishergauge.suites.subject import Subject
 
 LISTING = "fishergauge probe --list"
 EPILOG = """\
@@ -30,7 +40,7 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("subject", metavar="SUBJECT", nargs="?", help=SUBJECT_HELP)
+    parser.add_argument("subjects", metavar="SUBJECT", nargs="*", help=SUBJECT_HELP)
     parser.add_argument("--list", action="store_true", help="list the probes and the problems instead")
     group = parser.add_argument_group("what is probed")
     group.add_argument("--problems", default="*", metavar="GLOB", help="only these problems; a comma separates patterns")
@@ -53,6 +63,12 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     group = parser.add_argument_group("what is written")
     group.add_argument("--json", type=Path, metavar="FILE", help="one record a probe, as JSON Lines")
+    group.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="a folder of results, such as out: its probes/ is what the report shows, instead of an earlier run's",
+    )
     group.add_argument("--verbose", action="store_true", help="a message for every red probe, not one for those of one cause")
     parser.set_defaults(run=run)
 
@@ -82,26 +98,45 @@ def _listed() -> int:
 
 
 def _probe(options: argparse.Namespace) -> int:
-    from fishergauge.suites.records_file import write_records
-    from fishergauge.suites.wording import wants_color
+    from fishergauge.suites.loading import load_subject
 
-    if options.subject is None:
+    if not options.subjects:
         raise UsageError(f"name a subject: {SUBJECT_HELP} ({LISTING} lists the probes)")
     writable("--json", options.json)
     _validate(options)
-    report = _report(options)
-    print(report.text(wants_color(sys.stdout), options.verbose), flush=True)
-    if options.json is not None and report.records:
-        write_records(report.records, options.json)
-    return report.exit_code
+    subjects = [load_subject(text) for text in options.subjects]
+    require_distinct([subject.name for subject in subjects], ())
+    if options.out is not None:
+        make_folder(options.out)
+    reports: list[ProbeReport] = []
+    for text, subject in zip(options.subjects, subjects, strict=True):
+        reports.append(_report(options, text, subject))
+        _tell(reports, options)
+    codes = {report.exit_code for report in reports}
+    return 1 if 1 in codes else max(codes)
 
 
-def _report(options: argparse.Namespace) -> "ProbeReport":
+def _tell(reports: "Sequence[ProbeReport]", options: argparse.Namespace) -> None:
+    """Print the last report, and write all of them, so that an interruption costs only what was not finished."""
+    from fishergauge.reports.probe_files import write_probes
+    from fishergauge.suites.records_file import write_records
+    from fishergauge.suites.wording import wants_color
+
+    last = reports[-1]
+    print(("\n" if len(reports) > 1 else "") + last.text(wants_color(sys.stdout), options.verbose), flush=True)
+    records = [record for report in reports for record in report.records]
+    if options.json is not None and records:
+        write_records(records, options.json)
+    if options.out is not None:
+        names = ("problems", "size", "probes", "quick", "dtype", "device", "seed")
+        plan = {name: getattr(options, name) for name in names}
+        write_probes(reports, shlex.join(["fishergauge", *options.given]), plan, options.out)
+
+
+def _report(options: argparse.Namespace, text: str, subject: "Subject") -> "ProbeReport":
     """The run, with its progress on a terminal."""
-    from fishergauge.suites.loading import load_subject
     from fishergauge.suites.probes.probing import probe
 
-    subject = load_subject(options.subject)
     shown = Progress(sys.stderr) if sys.stderr.isatty() else None
     files = [part for file in options.problem_file for part in ("--problem-file", str(file))]
     try:
@@ -117,7 +152,7 @@ def _report(options: argparse.Namespace) -> "ProbeReport":
             limit=options.limit,
             problem_files=tuple(options.problem_file),
             progress=shown,
-            command=shlex.join(["fishergauge", "probe", options.subject, *files]),
+            command=shlex.join(["fishergauge", "probe", text, *files]),
         )
     finally:
         if shown is not None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishergauge.reports.report_stages import OF_SUBJECTS, PARTS, Asked
+from fishergauge.reports.report_stages import OF_SUBJECTS, PARTS, PROBES, Asked
 from fishergauge.reports.run_options import SUBJECT_HELP, available_cores, natural, positive
 from fishergauge.reports.usage import UsageError, answer, make_folder, nearest, patterns
 
@@ -27,8 +27,8 @@ paper's experiments; with subjects it is about these."""
 EPILOG = """\
 exit code: 0 if nothing is red; 1 if something is, a run failed, or, with --compare, something got worse; 2 if the options are
 wrong; 3 if nothing is red, but of a subject nothing could be examined, or there was nothing to collect.
-Finished runs are kept in the folder: the same command goes on from them. What 'fishergauge spectrum', 'bench' and 'peers' wrote
-there by themselves is shown as it is"""
+Finished runs are kept in the folder: the same command goes on from them. What 'fishergauge probe', 'spectrum', 'bench' and
+'peers' wrote there by themselves is shown as it is"""
 
 
 def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -48,7 +48,8 @@ def add_parser(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     group.add_argument(
         "--parts",
         metavar="LIST",
-        help=f"only these, with commas: {', '.join(PARTS)} (default: all; with --subject {', '.join(OF_SUBJECTS)})",
+        help=f"only these, with commas: {', '.join(PARTS)} (default: all; with --subject {', '.join(OF_SUBJECTS)}; "
+        "probes with --subject or --quick where 'fishergauge probe --out' left some)",
     )
     group.add_argument(
         "--quick", action="store_true", help="fewer seeds, problems and sizes: verdicts can differ from a full run's"
@@ -105,7 +106,7 @@ def asked_of(options: argparse.Namespace) -> Asked:
         UsageError: a part is unknown, options contradict each other, or a file is not there.
         SubjectError: a subject cannot be loaded.
     """
-    parts = patterns(options.parts) if options.parts is not None else list(OF_SUBJECTS if options.subject else PARTS)
+    parts = patterns(options.parts) if options.parts is not None else _usual(options)
     for part in parts:
         if part not in PARTS:
             raise UsageError(f"--parts {part!r} is no part of a report{nearest(part, PARTS)} (there are {', '.join(PARTS)})")
@@ -129,6 +130,13 @@ def asked_of(options: argparse.Namespace) -> Asked:
         options.seed,
         options.jobs or available_cores(),
     )
+
+
+def _usual(options: argparse.Namespace) -> list[str]:
+    """The parts where none are named: large models where they are probed now, or have been by a command of its own."""
+    probed = not (options.quick or options.subject) or (options.out / PROBES).exists()
+    usual = OF_SUBJECTS if options.subject else PARTS
+    return [part for part in PARTS if (probed if part == "probes" else part in usual)]
 
 
 def _runs(options: argparse.Namespace, asked: Asked) -> "list[StageRun]":

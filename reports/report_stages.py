@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PARTS = ("conformance", "paper", "spectrum", "accuracy", "bench", "peers")
+PARTS = ("conformance", "probes", "paper", "spectrum", "accuracy", "bench", "peers")
 """The parts that something must be run for, in the order in which it is run."""
+PROBES = "probes/probes.json"
 OF_SUBJECTS = ("conformance", "spectrum", "accuracy", "bench")
 """Those that say something about subjects of the user."""
 FEW_PEERS = "backpack/kflr"
+PROBED = ("fishergauge.reports.probe_reference:ggn_products", "fishergauge.reports.probe_reference:kfac_products")
+LARGE_PROBLEMS = "mlp-1e5,resnet-1e5,transformer-1e5"
 FEW_EXPERIMENTS = ("e1", "e2", "e3", "e4", "vector-field", "posterior", "nonlinear", "course")
 
 
@@ -71,7 +74,8 @@ def stages(asked: Asked) -> list[Stage]:
         asked: what it is made of.
 
     Returns:
-        One run for each part.
+        One run for each part. Large models are probed in a full report of the reference alone: others must be quick, or are
+        about subjects of which nobody knows whether they can be that large, and show what ``fishergauge probe --out`` left.
     """
     quick = ("--quick",) if asked.quick else ()
     jobs, device = ("--jobs", str(asked.jobs)), ("--device", asked.device)
@@ -79,6 +83,12 @@ def stages(asked: Asked) -> list[Stage]:
     ours = not asked.subjects
     table = {
         "conformance": Stage("conformance", _conformance(asked), "conformance/subjects.json", anew=("--fresh",), ours=ours),
+        "probes": Stage(
+            "probes",
+            ("probe", *PROBED, "--problems", LARGE_PROBLEMS, "--dtype", asked.dtype, *device, *_seed(asked)),
+            PROBES,
+            found=True,
+        ),
         "paper": Stage(
             "paper", ("reproduce", *_experiments(asked), *quick, *device, *jobs), "claims.json", forgotten=("cells.jsonl",)
         ),
@@ -106,7 +116,8 @@ def stages(asked: Asked) -> list[Stage]:
             "peers", ("peers", *_peers(asked), *jobs), "peers/peers.json", "peers", forgotten=("peers/cells.jsonl",), found=True
         ),
     }
-    return [table[part] for part in PARTS if part in asked.parts]
+    left_out = ("probes",) if asked.quick or asked.subjects else ()
+    return [table[part] for part in PARTS if part in asked.parts and part not in left_out]
 
 
 def _conformance(asked: Asked) -> tuple[str, ...]:

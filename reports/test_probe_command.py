@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from fishergauge.reports import compare_command, probe_command
+from fishergauge.reports.page.probes_part import collect
+from fishergauge.suites.subject import Subject
 
 SUBJECTS = """
 import os
@@ -58,6 +60,7 @@ def main(*arguments: str) -> int:
     probe_command.add_parser(commands)
     compare_command.add_parser(commands)
     options = root.parse_args(arguments)
+    options.given = list(arguments)
     return int(options.run(options))
 
 
@@ -117,6 +120,52 @@ def test_a_subject_that_ends_its_process_is_a_record(folder: Path, capsys: pytes
     assert [json.loads(line)["verdict"] for line in (folder / "run.jsonl").read_text().splitlines()] == ["error", "error"]
 
 
+def test_several_subjects_go_into_one_file_and_the_worst_decides(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("probe", "mine.py:bad", "mine.py:shy", *FEW, "--json", "run.jsonl", "--out", "out") == 1
+    out = capsys.readouterr().out
+    assert "mine on plane" in out
+    assert "vacuous   probe-symmetric, probe-exact: not executed" in out
+    assert main("probe", "mine.py:good", "mine.py:shy", *FEW, "--out", "out") == 3
+    capsys.readouterr()
+    assert main("probe", "mine.py:good", "mine.py:bad", *FEW, "--out", "new") == 2
+    assert "'mine' is also the name of another subject" in capsys.readouterr().err
+    assert not (folder / "new").exists()
+    records = [json.loads(line) for line in (folder / "run.jsonl").read_text().splitlines()]
+    assert {record["subject"] for record in records} == {"mine", "shy"}
+
+
+def test_the_folder_holds_what_the_report_shows(folder: Path) -> None:
+    main("probe", "mine.py:bad", *FEW, "--out", "out", "--seed", "3")
+    part = collect(folder / "out")
+    (table,) = part.data["tables"]
+    assert (part.red, table["subject"], table["problem"], table["parameters"]) == (1, "mine", "plane", 62)
+    command = "fishergauge probe mine.py:bad --problem-file own.py --probes exact,symmetric --out out --seed 3"
+    assert part.data["command"] == command
+    run = json.loads((folder / "out" / "probes" / "probes.json").read_text())
+    assert (run["provenance"]["seed"], run["plan"]["dtype"]) == (3, "float64")
+    assert run["subjects"][0]["target"] == "ggn"
+    main("probe", "mine.py:deadly", *FEW, "--out", "out")  # in the place of the earlier run
+    assert [table["subject"] for table in collect(folder / "out").data["tables"]] == ["deadly"]
+    main("probe", "mine.py:shy", *FEW, "--out", "out")
+    assert collect(folder / "out").data["subjects"][0]["vacuous"].keys() == {"probe-exact", "probe-symmetric"}
+
+
+def test_what_is_finished_is_kept_when_the_run_is_interrupted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fishergauge.suites.probes import probing
+
+    probe = probing.probe
+
+    def interrupted(subject: Subject, **options: object) -> object:
+        if subject.name == "deadly":
+            raise KeyboardInterrupt
+        return probe(subject, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(probing, "probe", interrupted)
+    assert main("probe", "mine.py:good", "mine.py:deadly", *FEW, "--json", "run.jsonl", "--out", "out") == 130
+    assert len((folder / "run.jsonl").read_text().splitlines()) == 2
+    assert [table["subject"] for table in collect(folder / "out").data["tables"]] == ["mine"]
+
+
 def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main("probe", "--list") == 0
     out = capsys.readouterr().out
@@ -138,6 +187,7 @@ def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["mine.py:good", "--device", "abacus"], "'abacus' is no device; use cpu or cuda"),
         (["mine.py:good", "--limit", "0"], "--limit 0.0: give a number of seconds above 0"),
         (["mine.py:good", "--json", "."], "this is a folder"),
+        (["mine.py:good", "--out", "mine.py"], "--out mine.py is a file; name a folder"),
         (["mine.py:good", "--problem-file", "none.py"], "none.py does not exist"),
         (["mine.py:good", "--problem-file", "mine.py"], "mine.py defines no 'problems'"),
     ],

@@ -152,6 +152,27 @@ def test_subjects_bring_their_own_parts(out: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "run", "shown"),
+    [([], True, True), (["--quick"], False, False), (["--subject", "fishergauge.reference:fisher"], False, False)],
+)
+def test_large_models_are_probed_in_a_full_report_and_shown_where_they_were(
+    options: Sequence[str], run: bool, shown: bool, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(report_runs, "run_stages", lambda stages, *_: begun.extend(stage.part for stage in stages) or [])
+    report(*options)
+    assert ("probes" in begun, "probes" in names(out)) == (run, shown)
+    (out / "probes").mkdir()
+    (out / "probes" / "probes.json").write_text(json.dumps({"schema": 1, "subjects": [{"name": "x", "vacuous": {"*": "no"}}]}))
+    report(*options, "--collect")
+    part = read_document(out).part("probes")
+    assert part is not None
+    assert part.data["subjects"][0]["name"] == "x"
+    report(*options, "--collect", "--parts", "spectrum")
+    assert "probes" not in names(out)
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--parts", "specturm"], "did you mean spectrum?"),

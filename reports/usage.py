@@ -89,7 +89,7 @@ def require_distinct(subjects: Sequence[str], catalogue: Collection[str]) -> Non
     """Refuse names of subjects that would not tell rows apart.
 
     Args:
-        subjects: names of what ``--subject`` gave.
+        subjects: names of what was given.
         catalogue: names of the approximations beside them.
 
     Raises:
@@ -98,7 +98,7 @@ def require_distinct(subjects: Sequence[str], catalogue: Collection[str]) -> Non
     for name in subjects:
         if subjects.count(name) > 1 or name in catalogue:
             other = "an approximation of the catalogue" if name in catalogue else "another subject"
-            raise UsageError(f"--subject: {name!r} is also the name of {other}; give the subject a name of its own")
+            raise UsageError(f"{name!r} is also the name of {other}; give the subject a name of its own")
 
 
 def require_range(seed: int, limit: float) -> None:

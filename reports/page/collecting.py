@@ -11,6 +11,7 @@ Collect = Callable[[Path], Part]
 
 TITLES: Mapping[str, str] = {
     "conformance": "Claims by subjects",
+    "probes": "Large models",
     "paper": "The paper's claims",
     "spectrum": "Invariance spectrum",
     "accuracy": "Accuracy against cost",

@@ -7,11 +7,11 @@ from typing import Any
 
 from fishergauge.reports.page.conformance_cells import cells_of, ordered_counts, vacuous_cell
 from fishergauge.reports.page.conformance_libraries import read_libraries
-from fishergauge.reports.page.conformance_records import NAME, read_checks
 from fishergauge.reports.page.conformance_summary import reds, summary
 from fishergauge.reports.page.json_artefact import listed, mapping, read_json
 from fishergauge.reports.page.neutral_command import neutral_command
 from fishergauge.reports.page.part import Gap, Part, missing
+from fishergauge.reports.page.record_lines import NAME, read_checks
 from fishergauge.suites.wording import plural, some
 
 RUN = "conformance/subjects.json"

@@ -14,7 +14,7 @@ from fishergauge.reports.page.part import Part
 from fishergauge.suites.wording import plural
 
 Compare = Callable[[Part, Part, Circumstances], Found]
-COMPARED = ("conformance", "paper", "spectrum", "accuracy", "bench", "peers", "expected", "environment")
+COMPARED = ("conformance", "probes", "paper", "spectrum", "accuracy", "bench", "peers", "expected", "environment")
 """Parts that a function of the same name in ``difference_<name>`` compares."""
 BY_RECORDS = ("conformance", "bench")
 """Those of which ``by_records`` in the same module compares the records, where both folders have them, which is finer."""

@@ -13,14 +13,17 @@ from fishergauge.reports.page.part import Gap
 PROVENANCE = "provenance.json"
 SUMMARIES = {
     "conformance": "conformance/subjects.json",
+    "probes": "probes/probes.json",
     "spectrum": "spectrum.json",
     "accuracy": "accuracy/accuracy.json",
     "peers": "peers/peers.json",
 }
 """Files that say themselves how they were made, by part."""
 BENCH, BENCH_PAGE = "bench/bench.jsonl", "bench/bench.md"
-PARTS = {"reproduce": "paper", "check": "conformance", "conformance": "conformance"}
+PARTS = {"reproduce": "paper", "check": "conformance", "conformance": "conformance", "probe": "probes"}
 """The part of a command that is not called like it."""
+COMMANDS = {"probes": "probe"}
+"""The command of a part of :data:`SUMMARIES` that is not called like it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def read_runs(out: Path) -> tuple[list[Run], list[Gap]]:
     runs = list(_recorded(_read(out, PROVENANCE, "fishergauge reproduce all", gaps)))
     told = {run.part for run in runs}
     for part, name in SUMMARIES.items():
-        content = _read(out, name, f"fishergauge {part}", gaps)
+        content = _read(out, name, f"fishergauge {COMMANDS.get(part, part)}", gaps)
         if content and part not in told:
             runs.append(_summarised(part, name, content))
     if (bench := _benchmarks(out, gaps)) is not None:
@@ -108,7 +111,7 @@ def _summarised(part: str, name: str, content: Mapping[str, Any]) -> Run:
     told = mapping(content.get("provenance")) or content
     options = mapping(content.get("options"))
     seed = _whole(told.get("seed", options.get("seed")))
-    folder = "out" if part in ("spectrum", "conformance") else f"out/{part}"
+    folder = "out" if part in ("spectrum", "conformance", "probes") else f"out/{part}"
     own = [mapping(subject).get("versions") for subject in listed(content.get("subjects"))]
     return Run(
         part,

@@ -9,6 +9,7 @@ from typing import Any
 
 from fishergauge.reports.page.example_measurements import FIGURE as PAPER_FIGURE
 from fishergauge.reports.page.example_measurements import example_bench, example_paper, example_spectrum
+from fishergauge.reports.page.example_probes import example_probes
 from fishergauge.reports.page.part import Figure, Gap, Part
 
 NOWHERE = Path("no-such-folder")
@@ -42,6 +43,7 @@ def example_parts(script: str, image: str, findings: int | None = 8) -> tuple[Pa
     from fishergauge.reports.page.glossary_part import collect as glossary
 
     return (
+        example_probes(script, image),
         example_paper(script, image),
         example_spectrum(script, image),
         _accuracy(script, image),

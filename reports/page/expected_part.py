@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fishergauge.reports.page.conformance_part import RUN
-from fishergauge.reports.page.conformance_records import read_checks
 from fishergauge.reports.page.expected_findings import findings_of
 from fishergauge.reports.page.json_artefact import listed, mapping, read_json
 from fishergauge.reports.page.part import Gap, Part, missing
 from fishergauge.reports.page.peers_findings import link_of
+from fishergauge.reports.page.record_lines import read_checks
 from fishergauge.suites.wording import plural
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from fishergauge.reports.page.timed import CLOSE, OPEN, text_without_times, with
 from fishergauge.suites.benchmarks.record import BenchRecord
 from fishergauge.suites.benchmarks.record import write_records as write_benchmarks
 from fishergauge.suites.jsonable import jsonable
+from fishergauge.suites.probes.record import ProbeRecord
 from fishergauge.suites.record import Record
 from fishergauge.suites.records_file import write_records
 from fishergauge.suites.spectrum.row import Row as SpectrumRow
@@ -47,9 +48,10 @@ VERSIONS = {"python": "3.11", "torch": "2.13", "numpy": "2.4", "fishergauge": "0
 
 def write_artefacts(out: Path, seconds: float, date: str) -> None:
     """What the runs of a report leave, small; only times depend on the arguments."""
-    for name in ("conformance", "peers", "bench", "accuracy"):
+    for name in ("conformance", "probes", "peers", "bench", "accuracy"):
         (out / name).mkdir(parents=True)
     _conformance(out / "conformance", seconds)
+    _probes(out / "probes", seconds)
     _peers(out / "peers")
     benchmarks = [
         BenchRecord(name, "ggn", "dense", problem, "float64", "cpu", kind=kind, flops=flops, forward_passes=1, peak_bytes=4000)
@@ -104,6 +106,15 @@ def _conformance(out: Path, seconds: float) -> None:
     ]
     run = {"schema": 1, "command": "fishergauge conformance mine", "options": {"quick": False}, "subjects": about}
     (out / "subjects.json").write_text(json.dumps(run), encoding="utf-8")
+
+
+def _probes(out: Path, seconds: float) -> None:
+    probe = ProbeRecord("mine", "probe-exact", "mlp-1e6", measured=0.1, bound=1.0, products=8, num_parameters=9, peak_bytes=720)
+    wrong = replace(probe, claim="probe-psd", verdict="violated", power=0.1, seen="relative", estimate=1.0, interval=(0.5, 2.0))
+    write_records([replace(record, seconds=seconds, versions=VERSIONS) for record in (probe, wrong)], out / "records.jsonl")
+    about = [{"name": "mine", "target": "ggn", "structure": "dense", "timed_seconds": seconds}]
+    made = {"command": f"fishergauge probe {out}/mine.py:subject", "versions": VERSIONS, "device": "cpu"}
+    (out / "probes.json").write_text(json.dumps({"schema": 1, "provenance": made, "subjects": about}), encoding="utf-8")
 
 
 def _peers(out: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fishergauge.reports.page.difference import Difference, difference
+from fishergauge.reports.page.difference import COMPARED, Difference, difference
 from fishergauge.reports.page.difference_request import Request, request_of
 from fishergauge.reports.page.document import Document, read_document, write_document
 from fishergauge.reports.page.example_document import example_document, large_document
@@ -145,10 +145,22 @@ def test_red_changes_come_first() -> None:
     assert [change.red for change in difference(old, new).changes] == [True, True, False]
 
 
-@pytest.mark.parametrize("name", ["paper", "spectrum", "accuracy", "bench", "peers", "expected", "environment", "conformance"])
+@pytest.mark.parametrize("name", COMPARED)
 @pytest.mark.parametrize("value", [None, 3, "x", [], [[]], [None, 1, "x", {}], {"a": [{"b": 1}]}])
 def test_data_of_another_version_raise_no_alarm_and_no_error(name: str, value: object) -> None:
-    known = ("cells", "rows", "claims", "findings", "libraries", "wrong", "versions", "families", "problems", "subjects")
+    known = (
+        "cells",
+        "rows",
+        "claims",
+        "findings",
+        "libraries",
+        "wrong",
+        "versions",
+        "families",
+        "problems",
+        "subjects",
+        "tables",
+    )
     odd = Part(name, name, "", dict.fromkeys(known, value))
     for old, new in ((odd, odd), (odd, Part(name, name, "", {"other": 1}))):
         assert difference(document(old), document(new)).exit_code == 0

@@ -54,14 +54,14 @@ def counts(document: Document, own: bool = True) -> dict[str, int]:
 
 
 def tone(document: Document) -> str:
-    """``red``, ``green``, or ``none`` where no check of an own subject is in the report.
+    """``red``, ``green``, or ``none`` where no check and no probe of an own subject is in the report.
 
     Args:
         document: the report.
     """
     if document.red:
         return "red"
-    return "green" if counts(document) else "none"
+    return "green" if counts(document) or _probed(document) else "none"
 
 
 def headline(document: Document) -> str:
@@ -77,17 +77,20 @@ def headline(document: Document) -> str:
         >>> headline(Document("Report", ()))
         'No verdict: neither a reference quantity nor a subject of yours was checked.'
     """
-    own = counts(document)
-    if not own and not document.red:
-        return f"No verdict: neither a reference quantity nor a subject of yours was checked{_findings(document)}."
+    own, probed = counts(document), _probed(document)
+    unchecked = "neither a reference quantity nor a subject of yours was checked"
+    if not own and not document.red and not probed:
+        return f"No verdict: {unchecked}{_findings(document)}."
     red = f"{_are(document.red, 'result')} red" if document.red else "Nothing is red"
     if not own:
-        return f"{red}; neither a reference quantity nor a subject of yours was checked{_findings(document)}."
+        said = f": {probed}; nothing was checked on small problems" if probed else f"; {unchecked}"
+        return f"{red}{said}{_findings(document)}."
     total = sum(own.values())
     said = [f"{own[verdict]:,} {forms[own[verdict] != 1]}" for verdict, forms in _SAID.items() if verdict in own]
     held = own.get("holds", 0)
     head = f"{red}: {held:,} of {total:,} checks of {_checked(document)} {'holds' if held == 1 else 'hold'}"
-    return ", ".join([head, *said]) + _vacuous(document) + _findings(document) + "."
+    large = f"; {probed}" if probed else ""
+    return ", ".join([head, *said]) + _vacuous(document) + large + _findings(document) + "."
 
 
 def red_lines(document: Document) -> list[RedLine]:
@@ -143,6 +146,20 @@ def _vacuous(document: Document) -> str:
     """What is said of claims of own subjects that no problem examined."""
     number = sum(len(subject.get("vacuous") or {}) for subject in _subjects(document, own=True))
     return f"; {plural(number, 'claim')} {'was' if number == 1 else 'were'} examined on no problem" if number else ""
+
+
+def _probed(document: Document) -> str:
+    """What is said of large models, those probes left out that were for information alone."""
+    part = document.part("probes")
+    tables = part.data.get("tables", ()) if part else ()
+    total: Counter[str] = Counter()
+    for table in tables:
+        total.update(table["counts"])
+    claimed = sum(total.values()) - total["not-claimed"]
+    if not claimed:
+        return ""
+    largest = max(table["parameters"] for table in tables)
+    return f"{total['holds']:,} of {plural(claimed, 'probe')} on models of up to {largest:,} parameters hold"
 
 
 def _findings(document: Document) -> str:

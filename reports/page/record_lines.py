@@ -1,4 +1,4 @@
-"""The records of a conformance run, read so that a damaged line costs nothing but itself."""
+"""The records of a run, read so that a damaged line costs nothing but itself."""
 
 import json
 from collections.abc import Iterator
@@ -12,12 +12,14 @@ TEXTS = ("subject", "claim", "problem", "dtype", "verdict")
 WHAT = "checks of subjects"
 
 
-def read_checks(out: Path, command: str) -> tuple[list[dict[str, Any]], list[Gap]]:
+def read_checks(out: Path, command: str, name: str = NAME, what: str = WHAT) -> tuple[list[dict[str, Any]], list[Gap]]:
     """Read the records as dictionaries.
 
     Args:
         out: folder of the results.
         command: that writes them.
+        name: of the file, relative to the folder.
+        what: they are, for people.
 
     Returns:
         Those that can be read, in their order; and gaps that name file, cause and remedy.
@@ -25,25 +27,25 @@ def read_checks(out: Path, command: str) -> tuple[list[dict[str, Any]], list[Gap
     from fishergauge.suites.record import SCHEMA, VERDICTS
 
     try:
-        text = (out / NAME).read_text(encoding="utf-8", errors="replace")
+        text = (out / name).read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
-        return [], [Gap(WHAT, f"{NAME} is not there.", command)]
+        return [], [Gap(what, f"{name} is not there.", command)]
     except OSError as error:
-        return [], [Gap(WHAT, f"{NAME} cannot be read: {error.strerror or type(error).__name__}.", command)]
+        return [], [Gap(what, f"{name} cannot be read: {error.strerror or type(error).__name__}.", command)]
     found, damaged, foreign = [], 0, set()
     for line in _lines(text):
         if line is not None and line.get("schema") != SCHEMA:
             foreign.add(repr(line.get("schema")))
-        elif line is None or not all(isinstance(line.get(name), str) for name in TEXTS) or line["verdict"] not in VERDICTS:
+        elif line is None or not all(isinstance(line.get(key), str) for key in TEXTS) or line["verdict"] not in VERDICTS:
             damaged += 1
         else:
             found.append(line)
     gaps = []
     if damaged:
-        gaps.append(Gap(WHAT, f"{NAME} is damaged: {damaged} of its lines cannot be read. Run the command again.", command))
+        gaps.append(Gap(what, f"{name} is damaged: {damaged} of its lines cannot be read. Run the command again.", command))
     if foreign:
-        said = f"{NAME} holds lines of schema {', '.join(sorted(foreign))}, and this version of fishergauge reads {SCHEMA}."
-        gaps.append(Gap(WHAT, f"{said} Run the command again.", command))
+        said = f"{name} holds lines of schema {', '.join(sorted(foreign))}, and this version of fishergauge reads {SCHEMA}."
+        gaps.append(Gap(what, f"{said} Run the command again.", command))
     return found, gaps
 
 
