@@ -159,7 +159,12 @@ def test_large_models_are_probed_in_a_full_report_and_shown_where_they_were(
     options: Sequence[str], run: bool, shown: bool, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[str] = []
-    monkeypatch.setattr(report_runs, "run_stages", lambda stages, *_: begun.extend(stage.part for stage in stages) or [])
+
+    def run_stages(stages: Sequence[Stage], *_: object) -> list[object]:
+        begun.extend(stage.part for stage in stages)
+        return []
+
+    monkeypatch.setattr(report_runs, "run_stages", run_stages)
     report(*options)
     assert ("probes" in begun, "probes" in names(out)) == (run, shown)
     (out / "probes").mkdir()

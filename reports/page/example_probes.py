@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from fishergauge.reports.page.part import Part
 from fishergauge.suites.probes.record import ProbeRecord
@@ -36,7 +37,7 @@ def example_probes(script: str, image: str) -> Part:
     from fishergauge.reports.page.probes_part import RECORDS, RUN, collect
 
     psd = replace(HELD, claim="probe-psd", estimate=-1e-9, interval=(-0.07, 1e-9), power=0.07, products=40)
-    words = {"witness": image, "reason": script, "again": "fishergauge probe my.py:subject"}
+    words: dict[str, Any] = {"witness": image, "reason": script, "again": "fishergauge probe my.py:subject"}
     records = [
         HELD,
         psd,

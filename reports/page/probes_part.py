@@ -81,10 +81,10 @@ def _subject(one: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tables(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A table for each subject on each problem, in the order of the records."""
-    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
     for record in records:
-        key = tuple(text(record, name) for name in ("subject", "problem", "dtype", "device"))
-        groups.setdefault(key, []).append(record)
+        subject, problem, dtype, device = (text(record, name) for name in ("subject", "problem", "dtype", "device"))
+        groups.setdefault((subject, problem, dtype, device), []).append(record)
     return [_table(*key, own) for key, own in groups.items()]
 
 

@@ -167,7 +167,15 @@ def test_records_that_are_gone_or_damaged_cost_only_themselves(tmp_path: Path) -
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_foreign_text_is_shown_as_text(text: str, tmp_path: Path) -> None:
-    about = {"problem": text, "seen": text, "reason": text, "witness": text, "again": text, "formula": text, "notes": (text,)}
+    about: dict[str, Any] = {
+        "problem": text,
+        "seen": text,
+        "reason": text,
+        "witness": text,
+        "again": text,
+        "formula": text,
+        "notes": (text,),
+    }
     record = replace(WRONG, subject=text, **about)
     subject = {"name": text, "vacuous": {text: text}, "left_out": {text: text}}
     written(tmp_path, record, replace(record, claim=text), subjects=[subject], provenance={"command": text})

@@ -83,8 +83,8 @@ def headline(document: Document) -> str:
         return f"No verdict: {unchecked}{_findings(document)}."
     red = f"{_are(document.red, 'result')} red" if document.red else "Nothing is red"
     if not own:
-        said = f": {probed}; nothing was checked on small problems" if probed else f"; {unchecked}"
-        return f"{red}{said}{_findings(document)}."
+        rest = f": {probed}; nothing was checked on small problems" if probed else f"; {unchecked}"
+        return f"{red}{rest}{_findings(document)}."
     total = sum(own.values())
     said = [f"{own[verdict]:,} {forms[own[verdict] != 1]}" for verdict, forms in _SAID.items() if verdict in own]
     held = own.get("holds", 0)

@@ -26,7 +26,7 @@ def connected(address: str, patience: float) -> Any:
     """
     distributed = require("distributed", "dask")
 
-    class Client(distributed.Client):  # type: ignore[misc]
+    class Client(distributed.Client):  # type: ignore[misc, name-defined]
         def start(self, **kwargs: Any) -> None:
             try:
                 super().start(**kwargs)
