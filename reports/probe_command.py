@@ -99,6 +99,8 @@ def _listed() -> int:
 
 def _probe(options: argparse.Namespace) -> int:
     from fishergauge.suites.loading import load_subject
+    from fishergauge.suites.table import summary
+    from fishergauge.suites.wording import plural
 
     if not options.subjects:
         raise UsageError(f"name a subject: {SUBJECT_HELP} ({LISTING} lists the probes)")
@@ -112,6 +114,10 @@ def _probe(options: argparse.Namespace) -> int:
     for text, subject in zip(options.subjects, subjects, strict=True):
         reports.append(_report(options, text, subject))
         _tell(reports, options)
+    if len(reports) > 1:
+        records = [record for report in reports for record in report.records]
+        together = summary(records, sum(report.seconds for report in reports)).replace("check", "probe")
+        print(f"\n{plural(len(reports), 'subject')}: {together}")
     codes = {report.exit_code for report in reports}
     return 1 if 1 in codes else max(codes)
 

@@ -11,7 +11,7 @@ OF_SUBJECTS = ("conformance", "spectrum", "accuracy", "bench")
 """Those that say something about subjects of the user."""
 FEW_PEERS = "backpack/kflr"
 PROBED = ("fishergauge.reports.probe_reference:ggn_products", "fishergauge.reports.probe_reference:kfac_products")
-LARGE_PROBLEMS = "mlp-1e5,resnet-1e5,transformer-1e5"
+LARGE_PROBLEMS = "mlp-1e5,resnet-1e5"
 FEW_EXPERIMENTS = ("e1", "e2", "e3", "e4", "vector-field", "posterior", "nonlinear", "course")
 
 
