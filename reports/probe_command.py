@@ -117,7 +117,7 @@ def _probe(options: argparse.Namespace) -> int:
     if len(reports) > 1:
         records = [record for report in reports for record in report.records]
         together = summary(records, sum(report.seconds for report in reports)).replace("check", "probe")
-        print(f"\n{plural(len(reports), 'subject')}: {together}")
+        print(f"\n{plural(len(reports), 'subject')}, {together}")
     codes = {report.exit_code for report in reports}
     return 1 if 1 in codes else max(codes)
 

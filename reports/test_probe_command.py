@@ -124,7 +124,7 @@ def test_several_subjects_go_into_one_file_and_the_worst_decides(folder: Path, c
     assert main("probe", "mine.py:bad", "mine.py:shy", *FEW, "--json", "run.jsonl", "--out", "out") == 1
     out = capsys.readouterr().out
     assert "mine on plane" in out
-    assert out.splitlines()[-1].startswith("2 subjects: 2 probes: 1 holds, 1 violated; ")
+    assert out.splitlines()[-1].startswith("2 subjects, 4 probes: 1 holds, 1 violated, 2 unsupported; ")
     assert "vacuous   probe-symmetric, probe-exact: not executed" in out
     assert main("probe", "mine.py:good", "mine.py:shy", *FEW, "--out", "out") == 3
     capsys.readouterr()
