@@ -98,8 +98,9 @@ def _listed() -> int:
 
 
 def _probe(options: argparse.Namespace) -> int:
+    from fishergauge.reports.probe_files import records_of
     from fishergauge.suites.loading import load_subject
-    from fishergauge.suites.table import summary
+    from fishergauge.suites.probes.table import probe_summary
     from fishergauge.suites.wording import plural
 
     if not options.subjects:
@@ -115,8 +116,7 @@ def _probe(options: argparse.Namespace) -> int:
         reports.append(_report(options, text, subject))
         _tell(reports, options)
     if len(reports) > 1:
-        records = [record for report in reports for record in report.records]
-        together = summary(records, sum(report.seconds for report in reports)).replace("check", "probe")
+        together = probe_summary(records_of(reports), sum(report.seconds for report in reports))
         print(f"\n{plural(len(reports), 'subject')}, {together}")
     codes = {report.exit_code for report in reports}
     return 1 if 1 in codes else max(codes)
@@ -124,13 +124,13 @@ def _probe(options: argparse.Namespace) -> int:
 
 def _tell(reports: "Sequence[ProbeReport]", options: argparse.Namespace) -> None:
     """Print the last report, and write all of them, so that an interruption costs only what was not finished."""
-    from fishergauge.reports.probe_files import write_probes
+    from fishergauge.reports.probe_files import records_of, write_probes
     from fishergauge.suites.records_file import write_records
     from fishergauge.suites.wording import wants_color
 
     last = reports[-1]
     print(("\n" if len(reports) > 1 else "") + last.text(wants_color(sys.stdout), options.verbose), flush=True)
-    records = [record for report in reports for record in report.records]
+    records = records_of(reports)
     if options.json is not None and records:
         write_records(records, options.json)
     if options.out is not None:

@@ -1,13 +1,14 @@
 """The files that runs of probes leave in a folder of results, from which the report is made."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fishergauge.reports.provenance import versions
 from fishergauge.suites.atomic import write_atomically
 from fishergauge.suites.jsonable import jsonable
+from fishergauge.suites.probes.record import ProbeRecord
 from fishergauge.suites.probes.report import ProbeReport
 from fishergauge.suites.records_file import write_records
 
@@ -15,6 +16,15 @@ FOLDER = "probes"
 SUMMARY = "probes.json"
 RECORDS = "records.jsonl"
 SCHEMA = 1
+
+
+def records_of(reports: Iterable[ProbeReport]) -> list[ProbeRecord]:
+    """The records of all reports.
+
+    Args:
+        reports: one a subject.
+    """
+    return [record for report in reports for record in report.records]
 
 
 def write_probes(reports: Sequence[ProbeReport], command: str, plan: Mapping[str, Any], out: Path) -> list[Path]:
@@ -34,7 +44,7 @@ def write_probes(reports: Sequence[ProbeReport], command: str, plan: Mapping[str
     """
     folder = out / FOLDER
     folder.mkdir(exist_ok=True)
-    records = [record for report in reports for record in report.records]
+    records = records_of(reports)
     paths = [folder / RECORDS, folder / SUMMARY]
     paths[0].unlink(missing_ok=True)
     if records:

@@ -3,7 +3,5 @@
 from fishergauge.reference import ggn, kfac
 from fishergauge.suites.subject import Subject
 
-MODULE = "fishergauge.reports.probe_reference"
-
 ggn_products = Subject("ggn-products", ggn, target="ggn")
 kfac_products = Subject("kfac-products", kfac, target="fisher", structure="kronecker")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishergauge.reports.report_stages import OF_SUBJECTS, PARTS, PROBES, Asked
+from fishergauge.reports.report_stages import OF_SUBJECTS, PARTS, PROBES, Asked, probes_now
 from fishergauge.reports.run_options import SUBJECT_HELP, available_cores, natural, positive
 from fishergauge.reports.usage import UsageError, answer, make_folder, nearest, patterns
 
@@ -134,7 +134,7 @@ def asked_of(options: argparse.Namespace) -> Asked:
 
 def _usual(options: argparse.Namespace) -> list[str]:
     """The parts where none are named: large models where they are probed now, or have been by a command of its own."""
-    probed = not (options.quick or options.subject) or (options.out / PROBES).exists()
+    probed = probes_now(options.quick, options.subject) or (options.out / PROBES).exists()
     usual = OF_SUBJECTS if options.subject else PARTS
     return [part for part in PARTS if (probed if part == "probes" else part in usual)]
 

@@ -74,8 +74,7 @@ def stages(asked: Asked) -> list[Stage]:
         asked: what it is made of.
 
     Returns:
-        One run for each part. Large models are probed in a full report of the reference alone: others must be quick, or are
-        about subjects of which nobody knows whether they can be that large, and show what ``fishergauge probe --out`` left.
+        One run for each part, but for large models where they are not probed now (:func:`probes_now`).
     """
     quick = ("--quick",) if asked.quick else ()
     jobs, device = ("--jobs", str(asked.jobs)), ("--device", asked.device)
@@ -116,8 +115,22 @@ def stages(asked: Asked) -> list[Stage]:
             "peers", ("peers", *_peers(asked), *jobs), "peers/peers.json", "peers", forgotten=("peers/cells.jsonl",), found=True
         ),
     }
-    left_out = ("probes",) if asked.quick or asked.subjects else ()
-    return [table[part] for part in PARTS if part in asked.parts and part not in left_out]
+    return [
+        table[part] for part in PARTS if part in asked.parts and (part != "probes" or probes_now(asked.quick, asked.subjects))
+    ]
+
+
+def probes_now(quick: bool, subjects: Sequence[str]) -> bool:
+    """Whether large models are probed by the report itself: only in a full one of the reference alone.
+
+    Others must be quick, or are about subjects of which nobody knows whether they can be that large, and show what
+    ``fishergauge probe --out`` left.
+
+    Args:
+        quick: whether the report is a quick one.
+        subjects: of the user.
+    """
+    return not (quick or subjects)
 
 
 def _conformance(asked: Asked) -> tuple[str, ...]:

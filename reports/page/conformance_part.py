@@ -11,12 +11,13 @@ from fishergauge.reports.page.conformance_summary import reds, summary
 from fishergauge.reports.page.json_artefact import listed, mapping, read_json
 from fishergauge.reports.page.neutral_command import neutral_command
 from fishergauge.reports.page.part import Gap, Part, missing
-from fishergauge.reports.page.record_lines import NAME, read_checks
+from fishergauge.reports.page.record_lines import read_checks
 from fishergauge.suites.wording import plural, some
 
 RUN = "conformance/subjects.json"
+RECORDS, WHAT = "conformance/records.jsonl", "checks of subjects"
 COMMAND = "fishergauge conformance"
-FILES = (RUN, NAME, "peers/peers.csv")
+FILES = (RUN, RECORDS, "peers/peers.csv")
 MOST_REDS = 20
 TITLE = "Claims by subjects"
 
@@ -33,10 +34,10 @@ def collect(out: Path) -> Part:
     """
     libraries = read_libraries(out)
     run, gap = read_json(out, RUN, "the reference quantities and your subjects", COMMAND)
-    if gap and not libraries.cells and not (out / NAME).is_file():
+    if gap and not libraries.cells and not (out / RECORDS).is_file():
         return missing("conformance", TITLE, "the whole table", gap.why, COMMAND)
     command = neutral_command(str(run.get("command") or COMMAND), "out")
-    checks, gaps = read_checks(out, command)
+    checks, gaps = read_checks(out, RECORDS, WHAT, command)
     gaps = [*([gap] if gap else []), *(gaps if checks or _counted(run) else [])]
     subjects = _subjects(run, checks)
     libraries = libraries.without({subject["name"] for subject in subjects})

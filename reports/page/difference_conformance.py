@@ -8,17 +8,17 @@ from typing import Any
 
 from fishergauge.reports.page.difference_change import Change, Circumstances, Found, Kind
 from fishergauge.reports.page.difference_data import integer, keyed, mappings, real, text, texts
+from fishergauge.reports.page.difference_slack import DRIFT, drift_of
 from fishergauge.reports.page.matrix import OWN, cell_anchor
 from fishergauge.reports.page.part import Part
-from fishergauge.suites.baseline import FLOOR, SEVERITY, BaselineError, compare
+from fishergauge.suites.baseline import SEVERITY, BaselineError, compare
 from fishergauge.suites.baseline import Change as CheckChange
 from fishergauge.suites.record import RED, Record
 from fishergauge.suites.records_file import RecordsError, read_records
-from fishergauge.suites.wording import number, plural, some
+from fishergauge.suites.wording import plural, some
 
 PART = "conformance"
 RECORDS = Path("conformance") / "records.jsonl"
-DRIFT = 10.0
 _SEVERITY = {**SEVERITY, "vacuous": 1}
 _Cell = Mapping[str, Any]
 _Key = tuple[str, ...]
@@ -182,11 +182,8 @@ def _drift(key: _Key, old: _Cell, new: _Cell) -> Change | None:
     """A slack that grew tenfold above the floor."""
     if text(old, "verdict") != "holds" or text(new, "verdict") != "holds":
         return None
-    a, b = real(old.get("worst"), "slack"), real(new.get("worst"), "slack")
-    if a is None or b is None or not b > DRIFT * max(a, FLOOR):
-        return None
-    said = f"slack {number(a, 2)} -> {number(b, 2)} of the bound, above {DRIFT:g} times max(before, 1/64)"
-    return _change("drift", key, said, red=True)
+    said = drift_of(real(old.get("worst"), "slack"), real(new.get("worst"), "slack"))
+    return _change("drift", key, said, red=True) if said else None
 
 
 def _counts(cell: _Cell) -> dict[str, int]:

@@ -5,13 +5,13 @@ from typing import Any
 
 from fishergauge.reports.page.difference_change import Change, Circumstances, Found, Kind
 from fishergauge.reports.page.difference_data import integer, mappings, real, text
+from fishergauge.reports.page.difference_slack import drift_of
 from fishergauge.reports.page.matrix import RED
 from fishergauge.reports.page.part import Part
-from fishergauge.suites.baseline import FLOOR, SEVERITY
-from fishergauge.suites.wording import number, some
+from fishergauge.suites.baseline import SEVERITY
+from fishergauge.suites.wording import some
 
 PART = "probes"
-DRIFT = 10.0
 MORE = 1.05
 """Memory may differ by that much: other workspaces are other bytes."""
 _Row = Mapping[str, Any]
@@ -86,11 +86,10 @@ def _verdict(key: _Key, probe: str, old: _Row, new: _Row) -> Change | None:
 
 def _drift(key: _Key, probe: str, old: _Row, new: _Row, about: Circumstances) -> Change | None:
     """A slack that grew tenfold above the floor."""
-    a, b = real(old, "slack"), real(new, "slack")
-    if text(new, "verdict") != "holds" or not about.same_seed or a is None or b is None or not b > DRIFT * max(a, FLOOR):
+    if text(new, "verdict") != "holds" or not about.same_seed:
         return None
-    said = f"slack {number(a, 2)} -> {number(b, 2)} of the bound, above {DRIFT:g} times max(before, 1/64)"
-    return _change("drift", key, probe, said, red=True)
+    said = drift_of(real(old, "slack"), real(new, "slack"))
+    return _change("drift", key, probe, said, red=True) if said else None
 
 
 def _cost(key: _Key, old: _Row, new: _Row) -> list[Change]:

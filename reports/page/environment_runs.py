@@ -20,7 +20,7 @@ SUMMARIES = {
 }
 """Files that say themselves how they were made, by part."""
 BENCH, BENCH_PAGE = "bench/bench.jsonl", "bench/bench.md"
-PARTS = {"reproduce": "paper", "check": "conformance", "conformance": "conformance", "probe": "probes"}
+PARTS = {"reproduce": "paper", "check": "conformance", "conformance": "conformance"}
 """The part of a command that is not called like it."""
 COMMANDS = {"probes": "probe"}
 """The command of a part of :data:`SUMMARIES` that is not called like it."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fishergauge.reports.page.conformance_part import RUN
+from fishergauge.reports.page.conformance_part import RECORDS, RUN, WHAT
 from fishergauge.reports.page.expected_findings import findings_of
 from fishergauge.reports.page.json_artefact import listed, mapping, read_json
 from fishergauge.reports.page.part import Gap, Part, missing
@@ -33,7 +33,7 @@ def collect(out: Path) -> Part:
         The part. Declarations that are out of date are red in the part on conformance, where their subjects stand.
     """
     run, absent = read_json(out, RUN, "expected failures of subjects", COMMAND)
-    checks, gaps = read_checks(out, COMMAND)
+    checks, gaps = read_checks(out, RECORDS, WHAT, COMMAND)
     peers, without = read_json(out, LIBRARIES, "known failures of libraries", "fishergauge peers")
     there = (out / LIBRARIES).is_file()
     if absent and not checks and not there:

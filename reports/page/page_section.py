@@ -3,6 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from pathlib import Path
+
+from fishergauge.reports.page.document import Document
+from fishergauge.reports.page.part import Part
+from fishergauge.reports.page.rendering import render_html, render_markdown
 
 VOID = frozenset({"br", "img", "hr", "input", "link", "meta", "wbr"})
 
@@ -31,6 +36,17 @@ class Section:
     def text(self) -> str:
         """All text, as it is shown."""
         return "".join(self.texts)
+
+
+def rendered(part: Part, out: Path) -> tuple[str, str]:
+    """A report of one part as HTML and as Markdown.
+
+    Args:
+        part: the only one.
+        out: folder of the results.
+    """
+    document = Document("t", (part,))
+    return render_html(document, out), render_markdown(document)
 
 
 def section_of(page: str, name: str) -> Section:

@@ -38,7 +38,7 @@ def collect(out: Path) -> Part:
         return Part(NAME, TITLE, "", gaps=(gap,), files=files)
     command = neutral_command(text(run.get("provenance"), "command"))
     subjects = [_subject(one) for one in mappings(run, "subjects") if text(one, "name")]
-    records, gaps = read_checks(out, command or COMMAND, RECORDS, WHAT) if _expected(subjects, files) else ([], [])
+    records, gaps = read_checks(out, RECORDS, WHAT, command or COMMAND) if _expected(subjects, files) else ([], [])
     tables = _tables(records)
     if not tables and not subjects:
         why = f"{RUN} names no subject. Run the command again."

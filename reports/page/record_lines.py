@@ -7,19 +7,17 @@ from typing import Any
 
 from fishergauge.reports.page.part import Gap
 
-NAME = "conformance/records.jsonl"
 TEXTS = ("subject", "claim", "problem", "dtype", "verdict")
-WHAT = "checks of subjects"
 
 
-def read_checks(out: Path, command: str, name: str = NAME, what: str = WHAT) -> tuple[list[dict[str, Any]], list[Gap]]:
+def read_checks(out: Path, name: str, what: str, command: str) -> tuple[list[dict[str, Any]], list[Gap]]:
     """Read the records as dictionaries.
 
     Args:
         out: folder of the results.
-        command: that writes them.
-        name: of the file, relative to the folder.
+        name: of the file, relative to it.
         what: they are, for people.
+        command: that writes them.
 
     Returns:
         Those that can be read, in their order; and gaps that name file, cause and remedy.

@@ -15,7 +15,7 @@ from fishergauge.reports.extras import require
 from fishergauge.reports.page.cells_json import packed_cells
 from fishergauge.reports.page.document import Document
 from fishergauge.reports.page.inline_svg import FigureError, inline_svg
-from fishergauge.reports.page.matrix import cell_anchor, matrix
+from fishergauge.reports.page.matrix import RED, cell_anchor, matrix
 from fishergauge.reports.page.part import Figure
 from fishergauge.reports.page.timed import CLOSE, OPEN
 from fishergauge.reports.page.verdict import headline, red_lines, tone
@@ -83,7 +83,7 @@ def _environment(escape: bool) -> Any:
     )
     environment.filters.update(number=number, digits=digits, slug=slug, cell=cell, code=code, path=path, embedded=embedded)
     environment.filters.update(headline=headline, tone=tone, red_lines=red_lines, matrix=matrix, packed_cells=packed_cells)
-    environment.globals.update(timed_open=_safe(OPEN), timed_close=_safe(CLOSE), css=_safe(_dense("page.css")))
+    environment.globals.update(RED=RED, timed_open=_safe(OPEN), timed_close=_safe(CLOSE), css=_safe(_dense("page.css")))
     environment.globals.update(
         javascript=_safe(_dense("page.js")), javascript_hash=_digest(_dense("page.js")), cell_anchor=cell_anchor
     )

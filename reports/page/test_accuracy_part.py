@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from fishergauge.reports.page.accuracy_part import collect
-from fishergauge.reports.page.document import Document
-from fishergauge.reports.page.rendering import render_html, render_markdown
+from fishergauge.reports.page.page_section import rendered
 from fishergauge.reports.page.timed import text_without_times, without_times
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0L9 9" style="stroke: #000000"/></svg>'
@@ -69,8 +68,7 @@ def written(out: Path, text: str | dict[str, Any], figure: bool = True) -> Path:
 
 
 def page(out: Path) -> tuple[str, str]:
-    document = Document("t", (collect(out),))
-    return render_html(document, out), render_markdown(document)
+    return rendered(collect(out), out)
 
 
 def test_nothing_is_a_gap_with_the_command(tmp_path: Path) -> None:

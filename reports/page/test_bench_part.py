@@ -9,8 +9,7 @@ import pytest
 
 from fishergauge.reports.page.bench_part import LARGEST, collect
 from fishergauge.reports.page.bench_rows import MOST_ROWS
-from fishergauge.reports.page.document import Document
-from fishergauge.reports.page.rendering import render_html, render_markdown
+from fishergauge.reports.page.page_section import rendered
 from fishergauge.reports.page.timed import text_without_times, without_times
 from fishergauge.suites.benchmarks.record import BenchRecord, line, write_records
 
@@ -55,8 +54,7 @@ def written(out: Path, records: list[BenchRecord] | str, scaling: str = "") -> P
 
 
 def page(out: Path) -> tuple[str, str]:
-    document = Document("t", (collect(out),))
-    return render_html(document, out), render_markdown(document)
+    return rendered(collect(out), out)
 
 
 def test_nothing_is_a_gap_with_the_command(tmp_path: Path) -> None:

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from fishergauge.reports.page.document import Document
-from fishergauge.reports.page.page_section import section_of
+from fishergauge.reports.page.page_section import rendered, section_of
 from fishergauge.reports.page.probes_part import collect
-from fishergauge.reports.page.rendering import render_html, render_markdown
 from fishergauge.reports.page.timed import text_without_times, without_times
 from fishergauge.reports.page.verdict import headline, tone
 from fishergauge.suites.probes.record import ProbeRecord
@@ -63,8 +62,7 @@ def written(out: Path, *records: ProbeRecord, **run: Any) -> Path:
 
 
 def page(out: Path) -> tuple[str, str]:
-    document = Document("t", (collect(out),))
-    return render_html(document, out), render_markdown(document)
+    return rendered(collect(out), out)
 
 
 def test_nothing_is_a_gap_with_the_command(tmp_path: Path) -> None:

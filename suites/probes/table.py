@@ -41,8 +41,22 @@ def probe_text(
         parts.append("\n".join(wrapped(f"{paint('vacuous', 'vacuous', color)}   {ids}: {why}", rest="    ")))
     for name, why in (left_out or {}).items():
         parts.append("\n".join(wrapped(f"left out  {name}: {why}", rest="    ")))
-    parts.append(summary(records, seconds).replace("check", "probe"))
+    parts.append(probe_summary(records, seconds))
     return "\n\n".join(part for part in parts if part)
+
+
+def probe_summary(records: Sequence[ProbeRecord], seconds: float) -> str:
+    """One line with the number of probes by verdict.
+
+    Args:
+        records: of a run.
+        seconds: that it took.
+
+    Example:
+        >>> probe_summary([ProbeRecord("mine", "probe-psd", "mlp-1e4", measured=0.0)], 8.21)
+        '1 probe: 1 holds; 8.2 s'
+    """
+    return summary(records, seconds).replace("check", "probe")
 
 
 def by_problem(records: Iterable[ProbeRecord]) -> dict[str, list[ProbeRecord]]:
